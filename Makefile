@@ -1,0 +1,39 @@
+.RECIPEPREFIX = >
+.PHONY: help dev check unit test live demo bench clean
+PY := .venv/bin/python
+
+help: ## this list
+> @awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: pyproject.toml
+> @sh tests/testbed/venv.sh .venv
+> @touch $@
+
+dev: .venv/.ready ## a working checkout in .venv, with everything for development
+
+check: .venv/.ready ## lint, types, import contracts, unit tests (under a minute)
+> .venv/bin/ruff check .
+> .venv/bin/ruff format --check .
+> .venv/bin/lint-imports --no-cache
+> .venv/bin/mypy
+> .venv/bin/pyright --warnings
+> $(PY) -m pytest -q -m "not live"
+
+unit: .venv/.ready ## the fast tests alone
+> $(PY) -m pytest -q -m "not live"
+
+live: .venv/.ready ## the tests with real daemons and virtual machines
+> PYTHONPATH=tests $(PY) -m testbed build
+> $(PY) -m pytest -m live
+
+test: check live ## everything; what CI runs
+
+demo: .venv/.ready ## a Slurm job in an elastic worker VM, shown step by step
+> PYTHONPATH=tests $(PY) -m testbed build
+> PYTHONPATH=tests $(PY) -m testbed.demo
+
+bench: .venv/.ready ## benchmarks; each prints ratios measured in one run
+> for b in bench/bench_*.py; do echo "== $$b"; $(PY) $$b || exit 1; done
+
+clean: ## forget the virtual environment and caches of the checkout
+> rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

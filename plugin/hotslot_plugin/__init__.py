@@ -1,0 +1,1 @@
+"""The scheduler side of hotslot: Slurm and HTCondor behind one protocol, and the hook."""

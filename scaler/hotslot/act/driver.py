@@ -1,0 +1,72 @@
+"""What hotslot asks of a hypervisor.
+
+Found by entry point ``hotslot.drivers``: a callable ``connect(settings) -> Driver``.
+A driver does exactly one thing a call and keeps no opinion: the actuator reads, acts once and
+reads back. vCPU indexes are 0 … max_vcpus - 1; index 0 is never unplugged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hotslot.errors import ConfigError, Problem
+from hotslot.model import Finding
+from hotslot.registry import one_entry_point
+
+
+@dataclass(frozen=True, slots=True)
+class VmState:
+    """A running VM as its hypervisor says: attached vCPU indexes, how many are possible, and the
+    process on this host that runs it."""
+
+    attached: frozenset[int]
+    max_vcpus: int
+    pid: int
+
+
+class Driver(Protocol):
+    """One hypervisor. Every call may raise VmGone, and is cancelled when its deadline passes."""
+
+    name: str
+    thread_name: str
+    """Regular expression of a vCPU thread's name, its index in group 1."""
+
+    async def state(self, vm: str) -> VmState:
+        """Read the attached set; changes nothing."""
+        ...
+
+    async def plug(self, vm: str, vcpus: Collection[int]) -> None:
+        """Attach these vCPUs and return once the hypervisor has answered.
+
+        An index that is attached already is no error. Raises ActionRefused or DriverError.
+        """
+        ...
+
+    async def unplug(self, vm: str, vcpus: Collection[int]) -> None:
+        """Detach these vCPUs and return once the hypervisor says that they are gone.
+
+        An index that is not attached is no error. Raises ActionRefused when the guest says no,
+        ActionTimedOut when it does not react within the driver's own limit.
+        """
+        ...
+
+    async def check(self, vms: Collection[str]) -> list[Finding]:
+        """Look for settings that would stop hot-plug; changes nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; VMs go on."""
+        ...
+
+
+def connect(name: str, settings: Mapping[str, object]) -> Driver:
+    """Connect to the hypervisor that is registered under this name; ConfigError if there is none."""
+    factory: Callable[[Mapping[str, object]], Driver] = one_entry_point(
+        "hotslot.drivers", name, "driver.name"
+    )
+    try:
+        return factory(settings)
+    except ValueError as error:
+        raise ConfigError("configuration", [Problem("driver", str(error))]) from error

@@ -1,0 +1,76 @@
+"""What can go wrong; each class says what the agent does about it.
+
+Facts are attributes, the message is one sentence and what to do next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HotslotError(Exception):
+    """Base of all errors that hotslot raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in an input: where (a dotted path) and what."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class ConfigError(HotslotError):
+    """The configuration cannot be used: refuse to start, with every problem at once."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        self.source = source
+        self.problems = problems
+        super().__init__("\n".join([f"{source}: {len(problems)} problem(s)", *map(str, problems)]))
+
+
+class DriverError(HotslotError):
+    """A hypervisor action failed: record the event, retry with back-off."""
+
+    def __init__(self, vm: str, message: str) -> None:
+        self.vm = vm
+        super().__init__(f"VM {vm}: {message}")
+
+
+class VmGone(DriverError):
+    """The VM does not run or does not exist: stop acting on it, look again next cycle."""
+
+
+class ActionRefused(DriverError):
+    """Guest or hypervisor said no: record as refused, retry with back-off."""
+
+
+class ActionTimedOut(DriverError):
+    """No answer within the deadline: record as timed out, read back, retry with back-off."""
+
+
+class MeterError(HotslotError):
+    """A worker could not be measured this cycle: skip this worker, the others go on."""
+
+
+class SchedulerError(HotslotError):
+    """The scheduler said something that cannot be used: guess nothing, ask again later."""
+
+
+class SchedulerUnavailable(SchedulerError):
+    """The scheduler did not answer in time: running leases go on, ask again later."""
+
+
+class StoreError(HotslotError):
+    """The record could not be written: keep it in memory up to the bound, warn, try again."""
+
+
+class StoreCorrupt(StoreError):
+    """The database is damaged or of a newer version: refuse to write into it."""
+
+
+class AgentUnreachable(HotslotError):
+    """A command cannot talk to the agent: say how to start it, exit 3."""

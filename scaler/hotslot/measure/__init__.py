@@ -1,0 +1,1 @@
+"""Measure: read what workers and the host do; change nothing."""

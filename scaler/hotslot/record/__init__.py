@@ -1,0 +1,1 @@
+"""Record: leases, events and samples, append-only, in SQLite."""

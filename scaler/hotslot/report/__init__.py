@@ -1,0 +1,1 @@
+"""Report: efficiency figures (pure) and how they are shown."""

@@ -1,0 +1,64 @@
+"""The seam to the scheduler side: what hotslot asks of Slurm or HTCondor, and who answers.
+
+Adapters live in another package and are found by entry point ``hotslot.schedulers``: a callable
+``connect(settings: Mapping[str, object]) -> Scheduler``.
+Their calls block and may take up to their own time limit; the agent makes them in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from hotslot.errors import ConfigError, Problem
+from hotslot.model import Finding, NodeCondition, Placement
+from hotslot.registry import one_entry_point
+
+
+class Scheduler(Protocol):
+    """One scheduler, asked with a time limit on every call; it raises SchedulerUnavailable or
+    SchedulerError and never guesses."""
+
+    name: str
+
+    def placements(
+        self, workers: Collection[str], job_ids: Collection[str] = ()
+    ) -> Sequence[Placement]:
+        """Return who is on these workers now, in one call to the scheduler.
+
+        Without job ids: every job that occupies one of the workers or is ending there.
+        With job ids: those jobs, whatever their phase, one placement for each worker that they
+        have or had (none for an unknown job or one that never ran here). The parts of a
+        heterogeneous job come under their own job ids.
+        """
+        ...
+
+    def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
+        """Return the state of these workers; an unknown one is left out."""
+        ...
+
+    def resume(self, worker: str) -> None:
+        """Let a drained worker take jobs again."""
+        ...
+
+    def write_back(self, placement: Placement, summary: str) -> None:
+        """Put a lease's summary (under 200 bytes of ASCII) where the scheduler's tools show it."""
+        ...
+
+    def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
+        """Look for settings that would hurt; ask nothing that changes anything."""
+        ...
+
+
+def connect(name: str, settings: Mapping[str, object]) -> Scheduler:
+    """Connect to the scheduler that is registered under this name.
+
+    Raises ConfigError if no adapter, or more than one, has this name.
+    """
+    factory: Callable[[Mapping[str, object]], Scheduler] = one_entry_point(
+        "hotslot.schedulers", name, "scheduler.name"
+    )
+    try:
+        return factory(settings)
+    except ValueError as error:
+        raise ConfigError("configuration", [Problem("scheduler", str(error))]) from error
