@@ -1,0 +1,85 @@
+"""What hooks and commands may ask, over HTTP: aiohttp on the host-only network and a UNIX socket.
+
+Two applications that share nothing but the agent: the network one takes pokes and nothing else.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from hotslot.config import host_port
+from hotslot.errors import ConfigError, Problem
+from hotslot.pokes import Answer, Say
+
+POKE_BYTES = 1024
+"""Longest body of a poke; a real one has about 60 bytes."""
+
+AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
+Status = Callable[[], Mapping[str, object]]
+
+
+def hook_app(answer: AnswerPoke) -> web.Application:
+    """Return the application for hooks: ``POST /v1/poke`` with event, job and worker."""
+
+    async def poke(request: web.Request) -> web.Response:
+        form = await request.post()
+        fields = [form.get(name, "") for name in ("event", "job", "worker")]
+        if not all(isinstance(field, str) for field in fields):
+            return web.Response(status=Say.BAD, text="fields must be text\n")
+        said = await answer(*map(str, fields))
+        return web.Response(status=int(said.say), text=f"{said.say.name.lower()} {said.words}\n")
+
+    app = web.Application(client_max_size=POKE_BYTES)
+    app.router.add_post("/v1/poke", poke)
+    return app
+
+
+def command_app(status: Status) -> web.Application:
+    """Return the application for commands: ``GET /v1/status``."""
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(status())
+
+    app = web.Application(client_max_size=POKE_BYTES)
+    app.router.add_get("/v1/status", show)
+    return app
+
+
+async def serve_hooks(app: web.Application, address: str) -> web.AppRunner:
+    """Listen for hooks; ConfigError when the address cannot be had."""
+    host, port = host_port(address)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=256).start()
+    except OSError as error:
+        await runner.cleanup()
+        what = f"cannot listen on {address}: {error.strerror or error}"
+        raise ConfigError("configuration", [Problem("agent.listen", what)]) from error
+    return runner
+
+
+async def serve_commands(app: web.Application, path: Path, group: str | None) -> web.AppRunner:
+    """Listen for commands on a UNIX socket that root, and members of ``group``, may use."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=5)
+    await runner.setup()
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        mask = os.umask(0o117)
+        try:
+            await web.UnixSite(runner, str(path)).start()
+        finally:
+            os.umask(mask)
+        if group is not None:
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except (OSError, KeyError) as error:
+        await runner.cleanup()
+        what = f"cannot listen on {path}: {getattr(error, 'strerror', None) or error}"
+        raise ConfigError("configuration", [Problem("agent.socket", what)]) from error
+    return runner

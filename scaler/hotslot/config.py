@@ -1,0 +1,233 @@
+"""The configuration: one YAML file, parsed and checked whole, then frozen.
+
+Every problem is reported at once with its dotted path; an unknown key with the nearest known one.
+The shipped ``config/hotslot.yaml`` holds every key with its default, unit and reason; a test
+keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from hotslot.errors import ConfigError, Problem
+
+DEFAULT_PATH = Path("/etc/hotslot/hotslot.yaml")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
+Name = Annotated[str, Field(pattern=NAME)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys refused, no silent conversions, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Plugged(BaseModel):
+    """A part that is chosen by name; the keys beside it are checked by what it names."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    name: Name
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Return the keys beside ``name``."""
+        return dict(self.model_extra or {})
+
+
+class Host(Section):
+    """The machine that runs the worker VMs."""
+
+    name: Name | None = None
+    cores: Annotated[int, Field(ge=1, le=4096)] | None = None
+
+
+class Worker(Section):
+    """A worker VM: its name in the scheduler and in the hypervisor, and its bounds in vCPUs."""
+
+    name: Name
+    vm: Name | None = None
+    floor: Annotated[int, Field(ge=1, le=1024)] = 1
+    ceiling: Annotated[int, Field(ge=1, le=1024)]
+
+    @property
+    def vm_name(self) -> str:
+        """The VM's name in the hypervisor."""
+        return self.vm or self.name
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Worker:
+        if self.floor > self.ceiling:
+            raise ValueError(f"floor {self.floor} is above ceiling {self.ceiling}")
+        return self
+
+
+class Limits(Section):
+    """What wraps every policy: how fast and how far a worker may be changed."""
+
+    cooldown_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    max_step_down: Annotated[int, Field(ge=1, le=1024)] = 1024
+
+
+class Agent(Section):
+    """How the agent beats, waits and listens."""
+
+    socket: Path = Path("/run/hotslot/hotslotd.sock")
+    socket_group: str | None = None
+    listen: str | None = None
+    interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    observe_s: Seconds = 10.0
+    reconcile_s: Seconds = 60.0
+    action_deadline_s: Annotated[float, Field(ge=1, le=60)] = 15.0
+    actions_at_once: Annotated[int, Field(ge=1, le=256)] = 4
+    agent_wait_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    pokes_per_s: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("socket", mode="before")
+    @classmethod
+    def _path(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            host_port(value)
+        return value
+
+
+class Record(Section):
+    """Where the history is kept."""
+
+    database: Path = Path("/var/lib/hotslot/hotslot.db")
+    samples_kept_per_lease: Annotated[int, Field(ge=50, le=100_000)] = 600
+
+    @field_validator("database", mode="before")
+    @classmethod
+    def _path(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value
+
+
+class Config(Section):
+    """All settings of one host's agent."""
+
+    host: Host = Host()
+    workers: Annotated[tuple[Worker, ...], Field(strict=False)]
+    driver: Plugged
+    scheduler: Plugged
+    policy: Plugged = Plugged(name="window")
+    limits: Limits = Limits()
+    agent: Agent = Agent()
+    record: Record = Record()
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Config:
+        if not self.workers:
+            raise ValueError("workers is empty; name at least one worker VM")
+        for what, seen in (
+            ("name", [w.name for w in self.workers]),
+            ("vm", [w.vm_name for w in self.workers]),
+        ):
+            doubled = sorted({name for name in seen if seen.count(name) > 1})
+            if doubled:
+                raise ValueError(f"workers share the {what} {', '.join(doubled)}")
+        return self
+
+    def worker(self, name: str) -> Worker | None:
+        """Return the worker of this name, None if this host has none."""
+        return next((worker for worker in self.workers if worker.name == name), None)
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """Split ``host:port`` or ``[v6]:port``; ValueError says what is wrong."""
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})", text)
+    if match is None or not 1 <= int(match[3]) <= 65535:
+        raise ValueError(f"{text!r} is not an address with a port, like 192.168.56.1:8765")
+    return match[1] or match[2], int(match[3])
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file; ConfigError lists every problem with its path."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ConfigError(str(path), [Problem("file", f"cannot be read: {what}")]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str = "configuration") -> Config:
+    """Check the text of a configuration; see ``load``."""
+    try:
+        tree = yaml.load(text, Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(source, [Problem("yaml", " ".join(str(error).split()))]) from error
+    except RecursionError as error:
+        raise ConfigError(source, [Problem("yaml", "is nested too deeply")]) from error
+    if not isinstance(tree, dict):
+        raise ConfigError(source, [Problem("yaml", "is not a mapping of keys to settings")])
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors(include_url=False)]
+        raise ConfigError(source, problems) from error
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key given twice, instead of keeping the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _problem(item: ErrorDetails) -> Problem:
+    where = _dotted(item["loc"]) or "configuration"
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(item["loc"])
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+        return Problem(where, f"unknown key; {hint}")
+    if item["type"] == "missing":
+        return Problem(where, "is required and missing")
+    what = item["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(item["input"], dict | list | BaseModel) else f" (is {item['input']!r})"
+    return Problem(where, what[0].lower() + what[1:] + shown[:200])
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in loc[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _section_of(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_section_of(argument) for argument in get_args(annotation))
+    return next((section for section in inner if section), None)

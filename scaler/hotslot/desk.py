@@ -1,0 +1,130 @@
+"""Asking the scheduler, politely: one call at a time, at most one a second, questions combined.
+
+Twenty jobs that start in one second cost the controller one call, not twenty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hotslot.errors import SchedulerError, SchedulerUnavailable
+from hotslot.model import NodeCondition, Placement
+from hotslot.schedulers import Scheduler
+
+T = TypeVar("T")
+
+
+class Desk:
+    """The only place from which the agent calls the scheduler.
+
+    ``silent_since`` is when the scheduler stopped answering (None: it answers).
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        workers: Sequence[str],
+        *,
+        gap_s: float = 1.0,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._scheduler = scheduler
+        self._workers = tuple(workers)
+        self._gap_s = gap_s
+        self._wall = wall
+        self._turn = asyncio.Lock()
+        self._last_call = float("-inf")
+        self._asked: dict[str, asyncio.Future[list[Placement]]] = {}
+        self._answering: asyncio.Task[None] | None = None
+        self.silent_since: float | None = None
+        self.calls = 0
+
+    async def job(self, job_id: str) -> list[Placement]:
+        """Return a job's placements; questions that wait for the same turn share one call."""
+        waiting = self._asked.get(job_id)
+        if waiting is None:
+            waiting = asyncio.get_running_loop().create_future()
+            waiting.add_done_callback(_seen)
+            self._asked[job_id] = waiting
+        if self._answering is None or self._answering.done():
+            self._answering = asyncio.create_task(self._answer())
+        return await asyncio.shield(waiting)
+
+    async def everyone(self) -> list[Placement]:
+        """Return who is on this host's workers now."""
+        return list(await self._call(lambda: self._scheduler.placements(self._workers)))
+
+    async def conditions(self) -> list[NodeCondition]:
+        """Return how the scheduler sees this host's workers."""
+        return list(await self._call(lambda: self._scheduler.conditions(self._workers)))
+
+    async def resume(self, worker: str) -> None:
+        """Let a drained worker take jobs again."""
+        await self._call(lambda: self._scheduler.resume(worker))
+
+    async def write_back(self, placement: Placement, summary: str) -> None:
+        """Put a lease's summary where the scheduler's tools show it."""
+        await self._call(lambda: self._scheduler.write_back(placement, summary))
+
+    async def close(self) -> None:
+        """End what is being asked; those who wait are told."""
+        if self._answering is not None:
+            self._answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._answering
+        for waiting in self._asked.values():
+            waiting.cancel()
+
+    async def _answer(self) -> None:
+        while self._asked:
+            async with self._turn:
+                await self._wait_for_the_gap()
+                batch, self._asked = self._asked, {}
+                try:
+                    found = await self._ask(
+                        lambda ids=tuple(batch): self._scheduler.placements(self._workers, ids)
+                    )
+                except SchedulerError as error:
+                    for waiting in batch.values():
+                        _fail(waiting, error)
+                    continue
+            for job_id, waiting in batch.items():
+                if not waiting.done():
+                    waiting.set_result([p for p in found if p.job_id == job_id])
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        async with self._turn:
+            await self._wait_for_the_gap()
+            return await self._ask(call)
+
+    async def _wait_for_the_gap(self) -> None:
+        rest_s = self._last_call + self._gap_s - time.monotonic()
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        """Make one call in a thread; the adapter's own time limit ends it."""
+        self._last_call = time.monotonic()
+        self.calls += 1
+        try:
+            answer = await asyncio.to_thread(call)
+        except SchedulerUnavailable:
+            self.silent_since = self.silent_since or self._wall()
+            raise
+        self.silent_since = None
+        return answer
+
+
+def _fail(waiting: asyncio.Future[list[Placement]], error: SchedulerError) -> None:
+    if not waiting.done():
+        waiting.set_exception(error)
+
+
+def _seen(waiting: asyncio.Future[list[Placement]]) -> None:
+    """Mark an exception as retrieved: whoever asked may have gone."""
+    if not waiting.cancelled():
+        waiting.exception()

@@ -1,0 +1,146 @@
+"""Which job holds which worker: opening, closing, and comparing with the scheduler.
+
+The book is in memory and decides alone what opens and what ends; a ``Ledger`` keeps it. All its
+methods may be called again with the same facts and then change nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from hotslot.model import CloseReason, JobPhase, Lease, Placement, Sample, Totals
+
+SATURATED = 0.9
+"""Share of the granted vCPUs from which demand counts as hidden by the limit."""
+
+
+class Ledger(Protocol):
+    """Where leases are kept; answers at once, from memory."""
+
+    def open_lease(self, placement: Placement, at: float) -> Lease:
+        """Return the lease of this key: a new one, or the one that exists, open or closed."""
+        ...
+
+    def close_lease(self, lease: Lease) -> None:
+        """Keep a lease that has ``closed_at``, ``close_reason`` and final totals."""
+        ...
+
+
+class LeaseBook:
+    """The open leases of this host's workers, at most one a worker."""
+
+    def __init__(self, ledger: Ledger, open_leases: Iterable[Lease] = ()) -> None:
+        self._ledger = ledger
+        self._open = {lease.placement.worker: lease for lease in open_leases}
+
+    def on(self, worker: str) -> Lease | None:
+        """Return the open lease on a worker, None if it has no job."""
+        return self._open.get(worker)
+
+    def all(self) -> list[Lease]:
+        """Return the open leases."""
+        return list(self._open.values())
+
+    def open(self, placement: Placement, at: float) -> Lease | None:
+        """Open the lease of a placement that occupies its worker.
+
+        An open lease of the same key is kept, with the scheduler's newer words; one of another
+        key on this worker is closed as replaced. None when this very run was closed before:
+        a late hook or a slow controller does not bring it back to life.
+        """
+        held = self._open.get(placement.worker)
+        if held is not None and held.placement.key == placement.key:
+            self._open[placement.worker] = dataclasses.replace(held, placement=placement)
+            return self._open[placement.worker]
+        if held is not None:
+            self.close(held, at, _replaced_by(held, placement))
+        lease = self._ledger.open_lease(placement, at)
+        if lease.closed_at is not None:
+            return None
+        self._open[placement.worker] = lease
+        return lease
+
+    def close(
+        self, lease: Lease, at: float, reason: CloseReason, last: Placement | None = None
+    ) -> Lease:
+        """Close a lease; ``last`` are the scheduler's last words on the job, with its outcome.
+
+        A lease that is not open any more is returned as it is.
+        """
+        current = self._open.get(lease.placement.worker)
+        if current is None or current.id != lease.id:
+            return lease
+        del self._open[lease.placement.worker]
+        closed = dataclasses.replace(
+            current,
+            closed_at=max(at, current.opened_at),
+            close_reason=reason,
+            placement=_with_outcome(current.placement, last),
+        )
+        self._ledger.close_lease(closed)
+        return closed
+
+    def add(self, worker: str, sample: Sample) -> Lease | None:
+        """Add a sample to the totals of the worker's lease."""
+        lease = self._open.get(worker)
+        if lease is None:
+            return None
+        totals = accumulate(lease.totals, sample, lease.request)
+        self._open[worker] = dataclasses.replace(lease, totals=totals)
+        return self._open[worker]
+
+    def ended(self, lease: Lease, now_there: Sequence[Placement]) -> CloseReason | None:
+        """Say why a lease is over, judging by the scheduler's words on its job; None: it is not.
+
+        ``now_there`` are all placements that the scheduler told of, of this job or of others.
+        """
+        same_job = [p for p in now_there if _same_job(p, lease.placement)]
+        if any(p.run > lease.placement.run for p in same_job):
+            return CloseReason.REQUEUED
+        here = [p for p in same_job if p.worker == lease.placement.worker]
+        if any(p.phase.occupies or p.phase is JobPhase.ENDING for p in here):
+            return None
+        return CloseReason.ENDED
+
+
+def accumulate(totals: Totals, sample: Sample, request: int) -> Totals:
+    """Add one sample to a lease's totals.
+
+    Worked: 10 s of a 4-CPU job held at 2 and busy 1.9 cores add 40 requested, 20 held, 19 used
+    core-seconds and, since 1.9 of 2 is saturated below the request, 10 s of saturation.
+    """
+    seconds = sample.interval_s
+    limited = sample.held_cores < request - 1e-6
+    saturated = limited and sample.wanted_cores >= SATURATED * sample.held_cores
+    return Totals(
+        life_s=totals.life_s + seconds,
+        requested_core_s=totals.requested_core_s + request * seconds,
+        held_core_s=totals.held_core_s + sample.held_cores * seconds,
+        used_core_s=totals.used_core_s + sample.used_cores * seconds,
+        waited_core_s=totals.waited_core_s + sample.waited_cores * seconds,
+        peak_cores=max(totals.peak_cores, sample.used_cores),
+        saturated_s=totals.saturated_s + (seconds if saturated else 0.0),
+    )
+
+
+def _same_job(one: Placement, other: Placement) -> bool:
+    return (one.scheduler, one.job_id) == (other.scheduler, other.job_id)
+
+
+def _replaced_by(lease: Lease, newcomer: Placement) -> CloseReason:
+    return CloseReason.REQUEUED if _same_job(lease.placement, newcomer) else CloseReason.REPLACED
+
+
+def _with_outcome(placement: Placement, last: Placement | None) -> Placement:
+    if last is None:
+        return dataclasses.replace(placement, phase=JobPhase.ENDED)
+    return dataclasses.replace(
+        placement,
+        phase=JobPhase.ENDED,
+        outcome=last.outcome or placement.outcome,
+        exit_code=last.exit_code or placement.exit_code,
+        ended_at=last.ended_at or placement.ended_at,
+        started_at=last.started_at or placement.started_at,
+    )

@@ -1,0 +1,208 @@
+"""What happens when a hook pokes: a hint, checked with the scheduler before anything changes.
+
+A forged poke can at most cause a look-up, and those are limited by worker and by the desk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from hotslot.desk import Desk
+from hotslot.errors import SchedulerError
+from hotslot.model import Lease, Placement
+
+log = logging.getLogger(__name__)
+
+JOB_ID = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Say(IntEnum):
+    """The answers that a hook knows, as HTTP status codes."""
+
+    READY = 200
+    WAIT = 202
+    BAD = 400
+    NO_SUCH_JOB = 404
+    ELSEWHERE = 409
+    OVER = 410
+    UNKNOWN_WORKER = 421
+    SLOW_DOWN = 429
+    ASK_LATER = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a hook is told."""
+
+    say: Say
+    words: str
+
+
+class Floor(Protocol):
+    """The agent's workers, as far as a poke may move them."""
+
+    def manages(self, worker: str) -> bool: ...
+
+    def lease_on(self, worker: str) -> Lease | None: ...
+
+    async def begin(self, placement: Placement) -> Lease | None:
+        """Open the lease durably and start sizing; None when this run was closed before."""
+        ...
+
+    async def sized(self, worker: str, timeout_s: float) -> bool:
+        """Wait until the worker's sizing has ended, well or not."""
+        ...
+
+    async def finish(self, lease: Lease, found: list[Placement], at: float) -> bool:
+        """Close the lease if the scheduler's words say that it is over."""
+        ...
+
+
+class Bucket:
+    """A token bucket: ``rate`` a second on average, ``burst`` at once."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._then: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one token if there is one."""
+        passed = 0.0 if self._then is None else max(0.0, now - self._then)
+        self._tokens = min(self._burst, self._tokens + passed * self._rate)
+        self._then = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Pokes:
+    """Answers pokes; ``unanswered`` are (worker, at) of starts that had to be told to ask later."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        desk: Desk,
+        *,
+        pokes_per_s: float,
+        hold_s: float = 5.0,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._floor = floor
+        self._desk = desk
+        self._rate = pokes_per_s
+        self._hold_s = hold_s
+        self._wall = wall
+        self._monotonic = monotonic
+        self._buckets: dict[str, Bucket] = {}
+        self._said: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self.unanswered: list[tuple[str, float]] = []
+
+    async def answer(self, event: str, job_id: str, worker: str) -> Answer:
+        """Answer one poke within ``hold_s`` and the time of one look-up."""
+        problem = _problem(event, job_id, worker)
+        if problem:
+            return Answer(Say.BAD, problem)
+        if not self._floor.manages(worker):
+            self._once(f"a poke for {worker!r}, which this agent does not manage")
+            return Answer(Say.UNKNOWN_WORKER, f"this agent does not manage a worker {worker!r}")
+        bucket = self._buckets.setdefault(worker, Bucket(self._rate, max(10.0, self._rate * 4)))
+        if not bucket.take(self._monotonic()):
+            self._once(f"{worker} pokes more than {self._rate:g} times a second; told to wait")
+            return Answer(Say.SLOW_DOWN, f"more than {self._rate:g} pokes a second from {worker}")
+        if event == "end":
+            self._in_background(self._end(job_id, worker, self._wall()))
+            return Answer(Say.READY, "noted")
+        return await self._start(job_id, worker)
+
+    async def close(self) -> None:
+        """End look-ups that are under way."""
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _start(self, job_id: str, worker: str) -> Answer:
+        lease = self._floor.lease_on(worker)
+        if lease is None or lease.placement.job_id != job_id:
+            refusal = await self._verify(job_id, worker)
+            if refusal is not None:
+                return refusal
+        if await self._floor.sized(worker, self._hold_s):
+            return Answer(Say.READY, f"{worker} is ready for job {job_id}")
+        return Answer(Say.WAIT, f"{worker} is being sized for job {job_id}")
+
+    async def _verify(self, job_id: str, worker: str) -> Answer | None:
+        """Ask the scheduler; begin what it confirms, else say why not."""
+        try:
+            found = await asyncio.wait_for(self._desk.job(job_id), self._hold_s * 2)
+        except (SchedulerError, TimeoutError) as error:
+            self.unanswered.append((worker, self._wall()))
+            del self.unanswered[:-1000]
+            return Answer(
+                Say.ASK_LATER, f"the scheduler does not answer: {str(error) or 'in time'}"
+            )
+        occupying = [p for p in found if p.phase.occupies]
+        here = next((p for p in occupying if p.worker == worker), None)
+        if here is None:
+            return self._not_here(job_id, worker, found)
+        for placement in occupying:
+            if self._floor.manages(placement.worker):
+                lease = await self._floor.begin(placement)
+                if lease is None and placement is here:
+                    return Answer(Say.OVER, f"this run of job {job_id} has ended")
+        return None
+
+    def _not_here(self, job_id: str, worker: str, found: list[Placement]) -> Answer:
+        if not found:
+            self._once(f"{worker} pokes for job {job_id}, which the scheduler does not know")
+            return Answer(Say.NO_SUCH_JOB, f"the scheduler knows no such job {job_id}")
+        if any(p.worker == worker for p in found) or all(not p.worker for p in found):
+            return Answer(Say.OVER, f"job {job_id} is not starting here any more")
+        where = ", ".join(sorted({p.worker for p in found})[:8])
+        self._once(f"{worker} pokes for job {job_id}, which runs elsewhere: {where}")
+        return Answer(Say.ELSEWHERE, f"job {job_id} runs elsewhere: {where}")
+
+    async def _end(self, job_id: str, worker: str, at: float) -> None:
+        lease = self._floor.lease_on(worker)
+        if lease is None or lease.placement.job_id != job_id:
+            return
+        try:
+            found = await self._desk.job(job_id)
+        except SchedulerError as error:
+            log.warning("end of job %s on %s not confirmed yet: %s", job_id, worker, error)
+            return
+        if not await self._floor.finish(lease, found, at):
+            self._once(f"{worker} says that job {job_id} ended; the scheduler says it runs")
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _once(self, words: str) -> None:
+        """Log a message the first time; a guest must not be able to fill the log."""
+        if words not in self._said and len(self._said) < 1000:
+            self._said.add(words)
+            log.warning("%s", words)
+
+
+def _problem(event: str, job_id: str, worker: str) -> str:
+    if event not in ("start", "end"):
+        return "event: must be start or end"
+    if not JOB_ID.fullmatch(job_id):
+        return "job: must be a job id, digits"
+    if not WORKER.fullmatch(worker):
+        return "worker: must be a node name"
+    return ""

@@ -1,0 +1,89 @@
+"""The configuration is checked whole, and the shipped file says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotslot.config import Config, load, parse
+from hotslot.errors import ConfigError
+
+SHIPPED = Path(__file__).parents[1] / "config" / "hotslot.yaml"
+LEAST = """
+workers: [{name: w1, ceiling: 4}]
+driver: {name: qemu, qmp_socket: /run/q/{vm}}
+scheduler: {name: slurm}
+""".replace("/run/q/{vm}", "'/run/q/{vm}'")
+
+
+def problems_of(text: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    return {problem.where: problem.what for problem in caught.value.problems}
+
+
+def test_the_shipped_file_equals_the_defaults() -> None:
+    shipped, least = load(SHIPPED), parse(LEAST)
+    for section in ("host", "limits", "agent", "record"):
+        assert getattr(shipped, section) == getattr(least, section), section
+    assert shipped.policy.name == least.policy.name
+
+
+def test_the_shipped_file_names_every_key() -> None:
+    shipped = load(SHIPPED)
+    for name, field in Config.model_fields.items():
+        section = getattr(shipped, name)
+        if hasattr(section, "model_fields_set") and not section.model_extra:
+            assert section.model_fields_set == set(type(section).model_fields), field
+
+
+def test_every_problem_is_reported_at_once_with_its_path() -> None:
+    found = problems_of(
+        "workers: [{name: w1, ceilng: 4}, {name: 'a b', ceiling: 4}]\n"
+        "driver: {nam: qemu}\nagent: {interval_s: soon, listen: nowhere}\nlimitz: {}\n"
+    )
+    assert "did you mean 'ceiling'?" in found["workers[0].ceilng"]
+    assert "required" in found["workers[0].ceiling"]
+    assert "did you mean 'limits'?" in found["limitz"]
+    assert {"workers[1].name", "driver.name", "scheduler", "agent.interval_s"} <= found.keys()
+    assert "with a port" in found["agent.listen"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("", "yaml", "not a mapping"),
+        ("- 1", "yaml", "not a mapping"),
+        ("a: [", "yaml", "line 1"),
+        ("agent: {}\nagent: {}", "yaml", "given twice"),
+        ("x: &a [*a]", "x", "unknown key"),
+        (LEAST.replace("4", "0"), "workers[0].ceiling", "greater than or equal to 1"),
+        (LEAST.replace("4", "true"), "workers[0].ceiling", "valid integer"),
+        (LEAST.replace("ceiling: 4", "ceiling: 4, floor: 5"), "workers[0]", "above ceiling"),
+        (LEAST.replace("[{", "[{name: w1, vm: v, ceiling: 4}, {"), "configuration", "share the"),
+        (LEAST.replace("[{name: w1, ceiling: 4}]", "[]"), "configuration", "at least one"),
+    ],
+)
+def test_a_wrong_setting_is_named(text: str, where: str, what: str) -> None:
+    found = problems_of(text)
+    assert where in found
+    assert what in found[where] or where == "yaml"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(tmp_path / "binary.yaml")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_clear_error(text: str) -> None:
+    try:
+        parse(text)
+    except ConfigError as error:
+        assert error.problems

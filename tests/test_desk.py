@@ -1,0 +1,89 @@
+"""The controller is asked once a second at most, whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+import pytest
+
+from builders import placement
+from hotslot.desk import Desk
+from hotslot.errors import SchedulerUnavailable
+from hotslot.model import Finding, NodeCondition, Placement
+
+
+class CountingScheduler:
+    """Knows the jobs it was given and counts calls."""
+
+    name = "fake"
+
+    def __init__(self, *known: Placement) -> None:
+        self.known = known
+        self.asked: list[tuple[str, ...]] = []
+        self.silent = False
+
+    def placements(
+        self, workers: Collection[str], job_ids: Collection[str] = ()
+    ) -> Sequence[Placement]:
+        self.asked.append(tuple(sorted(job_ids)))
+        if self.silent:
+            raise SchedulerUnavailable("no answer within 10 s")
+        return [p for p in self.known if not job_ids or p.job_id in job_ids]
+
+    def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
+        return []
+
+    def resume(self, worker: str) -> None: ...
+
+    def write_back(self, placement: Placement, summary: str) -> None: ...
+
+    def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
+        return []
+
+
+async def test_jobs_that_start_together_share_one_call() -> None:
+    scheduler = CountingScheduler(*(placement(str(n)) for n in range(21)))
+    desk = Desk(scheduler, ["w1"], gap_s=0.05)
+    answers = await asyncio.gather(*(desk.job(str(n)) for n in range(20)), desk.job("3"))
+    assert [a[0].job_id for a in answers] == [*map(str, range(20)), "3"]
+    assert len(scheduler.asked) == 1
+
+
+async def test_calls_keep_their_distance() -> None:
+    scheduler = CountingScheduler(placement("1"))
+    desk = Desk(scheduler, ["w1"], gap_s=0.05)
+    began = asyncio.get_running_loop().time()
+    await desk.job("1")
+    await desk.job("1")
+    await desk.everyone()
+    assert asyncio.get_running_loop().time() - began >= 0.1
+    assert desk.calls == 3
+
+
+async def test_an_unknown_job_has_no_placements() -> None:
+    assert await Desk(CountingScheduler(), ["w1"], gap_s=0).job("7") == []
+
+
+async def test_silence_is_told_to_all_who_asked_and_remembered() -> None:
+    scheduler = CountingScheduler(placement("1"))
+    scheduler.silent = True
+    desk = Desk(scheduler, ["w1"], gap_s=0, wall=lambda: 1000.0)
+    for told in await asyncio.gather(desk.job("1"), desk.job("2"), return_exceptions=True):
+        assert isinstance(told, SchedulerUnavailable)
+    assert desk.silent_since == 1000.0
+    scheduler.silent = False
+    assert await desk.job("1")
+    assert desk.silent_since is None
+
+
+async def test_one_who_gives_up_does_not_spoil_it_for_others() -> None:
+    desk = Desk(CountingScheduler(placement("1")), ["w1"], gap_s=0.02)
+    await desk.job("0")
+    impatient = asyncio.create_task(desk.job("1"))
+    patient = asyncio.create_task(desk.job("1"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient == [placement("1")]
+    with pytest.raises(asyncio.CancelledError):
+        await impatient

@@ -1,0 +1,154 @@
+"""A hook is a hint: what it may cause, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import placement
+from hotslot.desk import Desk
+from hotslot.model import JobPhase, Lease, Placement
+from hotslot.pokes import Bucket, Pokes, Say
+from test_desk import CountingScheduler
+
+
+class OneWorker:
+    """Two workers that are sized at once, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.leases: dict[str, Lease] = {}
+        self.is_sized = True
+        self.closed_before = False
+        self.finished: list[list[Placement]] = []
+
+    def manages(self, worker: str) -> bool:
+        return worker in ("w1", "w2")
+
+    def lease_on(self, worker: str) -> Lease | None:
+        return self.leases.get(worker)
+
+    async def begin(self, placement: Placement) -> Lease | None:
+        if self.closed_before:
+            return None
+        self.leases[placement.worker] = Lease(1, placement, 100.0)
+        return self.leases[placement.worker]
+
+    async def sized(self, worker: str, timeout_s: float) -> bool:
+        return self.is_sized
+
+    async def finish(self, lease: Lease, found: list[Placement], at: float) -> bool:
+        self.finished.append(found)
+        return True
+
+
+def pokes(floor: OneWorker, scheduler: CountingScheduler, rate: float = 1000) -> Pokes:
+    return Pokes(floor, Desk(scheduler, ["w1", "w2"], gap_s=0), pokes_per_s=rate, hold_s=1)
+
+
+async def told(*known: Placement, job: str = "12", worker: str = "w1", event: str = "start") -> Say:
+    return (await pokes(OneWorker(), CountingScheduler(*known)).answer(event, job, worker)).say
+
+
+async def test_a_job_that_the_scheduler_confirms_is_ready() -> None:
+    assert await told(placement()) is Say.READY
+
+
+async def test_a_worker_that_is_being_sized_says_wait() -> None:
+    floor = OneWorker()
+    floor.is_sized = False
+    answer = await pokes(floor, CountingScheduler(placement())).answer("start", "12", "w1")
+    assert answer.say is Say.WAIT
+
+
+@pytest.mark.parametrize(
+    ("known", "say"),
+    [
+        ([], Say.NO_SUCH_JOB),
+        ([placement(worker="w2")], Say.ELSEWHERE),
+        ([placement(phase=JobPhase.ENDING)], Say.OVER),
+        ([placement(worker="", phase=JobPhase.PENDING)], Say.OVER),
+    ],
+)
+async def test_a_job_that_is_not_here_gets_nothing(known: list[Placement], say: Say) -> None:
+    floor = OneWorker()
+    answer = await pokes(floor, CountingScheduler(*known)).answer("start", "12", "w1")
+    assert answer.say is say
+    assert floor.leases == {}
+
+
+async def test_every_part_of_a_job_on_two_workers_begins_at_the_first_poke() -> None:
+    floor = OneWorker()
+    scheduler = CountingScheduler(placement(worker="w1"), placement(worker="w2"))
+    await pokes(floor, scheduler).answer("start", "12", "w1")
+    assert sorted(floor.leases) == ["w1", "w2"]
+
+
+async def test_a_second_poke_asks_nobody_again() -> None:
+    scheduler = CountingScheduler(placement())
+    answers = pokes(OneWorker(), scheduler)
+    await answers.answer("start", "12", "w1")
+    await answers.answer("start", "12", "w1")
+    assert len(scheduler.asked) == 1
+
+
+async def test_a_run_that_was_closed_before_is_over() -> None:
+    floor = OneWorker()
+    floor.closed_before = True
+    answer = await pokes(floor, CountingScheduler(placement())).answer("start", "12", "w1")
+    assert answer.say is Say.OVER
+
+
+async def test_a_silent_scheduler_means_ask_later_and_is_remembered() -> None:
+    scheduler = CountingScheduler(placement())
+    scheduler.silent = True
+    answers = pokes(OneWorker(), scheduler)
+    assert (await answers.answer("start", "12", "w1")).say is Say.ASK_LATER
+    assert [worker for worker, _ in answers.unanswered] == ["w1"]
+
+
+async def test_a_worker_of_another_host_is_refused() -> None:
+    assert await told(placement(), worker="w9") is Say.UNKNOWN_WORKER
+
+
+async def test_an_end_is_noted_at_once_and_checked_behind() -> None:
+    floor = OneWorker()
+    floor.leases["w1"] = Lease(1, placement(), 100.0)
+    ended = placement(phase=JobPhase.ENDING)
+    answers = pokes(floor, CountingScheduler(ended))
+    assert (await answers.answer("end", "12", "w1")).say is Say.READY
+    while not floor.finished:
+        await asyncio.sleep(0.001)
+    assert floor.finished == [[ended]]
+
+
+async def test_an_end_of_a_job_that_is_not_here_asks_nobody() -> None:
+    scheduler = CountingScheduler()
+    answers = pokes(OneWorker(), scheduler)
+    await answers.answer("end", "12", "w1")
+    await answers.close()
+    assert scheduler.asked == []
+
+
+async def test_a_flood_of_pokes_costs_a_bounded_number_of_look_ups() -> None:
+    scheduler = CountingScheduler()
+    answers = pokes(OneWorker(), scheduler, rate=5)
+    said = [(await answers.answer("start", "7", "w1")).say for _ in range(200)]
+    assert said.count(Say.SLOW_DOWN) >= 170
+    assert len(scheduler.asked) <= 30
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_hostile_fields_are_refused_by_name(event: str, job: str, worker: str) -> None:
+    answers = Pokes(OneWorker(), None, pokes_per_s=1e6)  # type: ignore[arg-type]
+    answer = asyncio.run(answers.answer("start" + event, "x" + job, worker))
+    assert answer.say in (Say.BAD, Say.UNKNOWN_WORKER)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=200))
+def test_a_bucket_gives_no_more_than_its_rate(times: list[float]) -> None:
+    bucket = Bucket(2.0, 10.0)
+    taken = sum(bucket.take(at) for at in sorted(times))
+    assert taken <= 10 + 2 * (max(times) - min(times)) + 1e-6
