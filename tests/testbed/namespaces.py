@@ -1,0 +1,178 @@
+"""Private namespaces of a testbed, and the starting of processes in them.
+
+A thread of the test unshares mounts, PIDs, network, host name and IPC for itself alone; what it
+starts is a child of the test and lives in the namespaces. So a Popen's pid and signals are those
+of the process itself, with no wrapper between, and the test's other threads notice nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from .errors import TestbedError
+
+_PID1 = Path(__file__).with_name("pid1.py")
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+_CLONE_NEWPID, _CLONE_NEWNET = 0x20000000, 0x40000000
+_ALL = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
+
+T = TypeVar("T")
+
+
+class Namespaces:
+    """Namespaces that end, with everything in them, when they are closed or the test dies."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="testbed-ns", daemon=True)
+        self._thread.start()
+        self._children: list[subprocess.Popen[str]] = []
+        self._pid1, self._pipe = self.call(self._enter)
+
+    def _serve(self) -> None:
+        while call := self._calls.get():
+            call()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a short function inside the namespaces and return its result."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._calls.put(run)
+        return future.result(timeout=60)
+
+    @staticmethod
+    def _enter() -> tuple[subprocess.Popen[bytes], int]:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_ALL) != 0:
+            reason = os.strerror(ctypes.get_errno())
+            raise TestbedError(f"a testbed needs namespaces of its own, as root: {reason}")
+        read_end, write_end = os.pipe()
+        owner = os.pidfd_open(os.getpid())
+        pid1 = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_PID1), str(read_end), str(owner)],
+            pass_fds=(read_end, owner),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        os.close(read_end)
+        os.close(owner)
+        assert pid1.stdout is not None
+        if pid1.stdout.readline() != b"ready\n":
+            os.close(write_end)
+            raise TestbedError(f"process 1 of the testbed ended: exit code {pid1.wait()}")
+        return pid1, write_end
+
+    @property
+    def pid1(self) -> int:
+        """The process 1, as seen outside: /proc/<pid1>/root is the namespaces' file system."""
+        return self._pid1.pid
+
+    @property
+    def closed(self) -> bool:
+        return self._pid1.poll() is not None
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: int | IO[Any] = subprocess.DEVNULL,
+        stdout: int | IO[Any] | None = None,
+        stderr: int | IO[Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        new_session: bool = True,
+    ) -> subprocess.Popen[str]:
+        """Start a process in the namespaces; its streams are text."""
+
+        def start() -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                argv,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=env,
+                cwd=cwd,
+                start_new_session=new_session,
+                text=True,
+                errors="replace",
+            )
+
+        process = self.call(start)
+        self._children = [child for child in self._children if child.poll() is None]
+        self._children.append(process)
+        return process
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        check: bool = True,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the namespaces; at the time limit its whole session is killed."""
+        stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+        pipe = subprocess.PIPE
+        process = self.popen(argv, stdin=stdin, stdout=pipe, stderr=pipe, env=env, cwd=cwd)
+        try:
+            stdout, stderr = process.communicate(input, timeout=timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        done = subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
+        if check and done.returncode != 0:
+            raise TestbedError(
+                f"{' '.join(argv)}: exit code {done.returncode}\n{stdout}{stderr}".rstrip()
+            )
+        return done
+
+    def connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        """Connect from inside the namespaces; the socket is usable anywhere in the test."""
+        connection = self.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        connection.settimeout(timeout)
+        try:
+            connection.connect((address, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def pid_inside(self, process: subprocess.Popen[str]) -> int:
+        """Return a process' id inside the PID namespace."""
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+        raise TestbedError(f"process {process.pid} has no NSpid")
+
+    def close(self) -> None:
+        """End every process of the namespaces and wait until they are gone."""
+        os.close(self._pipe)
+        # Process 1 kills all, but cannot end before its parent has reaped those it started.
+        for child in self._children:
+            child.wait(timeout=30)
+        self._pid1.wait(timeout=30)
+        if self._pid1.stdout:
+            self._pid1.stdout.close()
+        self._calls.put(None)
+        self._thread.join(timeout=30)

@@ -1,0 +1,115 @@
+"""The Slurm configuration of a testbed."""
+
+from __future__ import annotations
+
+from .network import CTL_ADDRESS, worker_address
+
+CLUSTER = "hotslot"
+PARTITION = "host1"
+
+CGROUP_CONF = "IgnoreSystemd=yes\n"
+
+_HOOKS = """\
+Prolog=/usr/lib/hotslot/slurm-prolog
+Epilog=/usr/lib/hotslot/slurm-epilog
+PrologEpilogTimeout=150
+"""
+
+# Time limits: short enough that a test of a killed VM does not take minutes, long enough for
+# emulated guests on a machine with fewer cores than vCPUs.
+_CONF = """\
+ClusterName={cluster}
+SlurmctldHost=ctl({ctl})
+AuthType=auth/munge
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPidFile=/run/slurm/slurmctld.pid
+SlurmdPidFile=/run/slurm/slurmd.pid
+SlurmdSpoolDir=/var/spool/slurmd
+StateSaveLocation=/var/spool/slurmctld
+SlurmctldLogFile=/var/log/slurm/slurmctld.log
+SlurmdLogFile=/var/log/slurm/slurmd.log
+SlurmctldDebug=verbose
+SlurmdDebug=verbose
+LogTimeFormat=iso8601_ms
+
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=10
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+GresTypes=vm
+JobSubmitPlugins=all_partitions,lua
+JobRequeue=1
+SchedulerParameters=nohold_on_prolog_fail,batch_sched_delay=0,bf_interval=5,sched_interval=15
+
+PrologFlags=Alloc
+{hooks}
+ReturnToService=2
+SlurmdTimeout=30
+SlurmctldTimeout=30
+MessageTimeout=30
+TCPTimeout=10
+BatchStartTimeout=60
+KillWait=5
+UnkillableStepTimeout=60
+MinJobAge=300
+
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost={ctl}
+AccountingStorageEnforce=limits
+AccountingStorageTRES=gres/vm
+AccountingStoreFlags=job_comment
+
+{nodes}
+PartitionName={partition} Nodes=ALL Default=YES QOS={partition} DefaultTime=10 MaxTime=60 State=UP
+{extra}
+"""
+
+
+def slurm_conf(*, workers: int, vcpus: int, memory_mb: int, hooks: bool, extra: str) -> str:
+    """Return the slurm.conf that controller and workers share."""
+    nodes = "\n".join(
+        f"NodeName=w{n} NodeAddr={worker_address(n)} CPUs={vcpus} Boards=1 SocketsPerBoard=1 "
+        f"CoresPerSocket={vcpus} ThreadsPerCore=1 RealMemory={memory_mb} Gres=vm:1"
+        for n in range(1, workers + 1)
+    )
+    return _CONF.format(
+        cluster=CLUSTER,
+        partition=PARTITION,
+        ctl=CTL_ADDRESS,
+        nodes=nodes,
+        hooks=_HOOKS if hooks else "",
+        extra=extra,
+    )
+
+
+def hosts(workers: int) -> str:
+    """Return /etc/hosts of controller and workers."""
+    lines = ["127.0.0.1 localhost", f"{CTL_ADDRESS} ctl"]
+    lines += [f"{worker_address(n)} w{n}" for n in range(1, workers + 1)]
+    return "\n".join(lines) + "\n"
+
+
+# A worker takes one job: each node of a job needs the worker's only gres/vm.
+JOB_SUBMIT_LUA = """\
+function slurm_job_submit(job, partitions, uid)
+   local wanted = "gres/vm:1"
+   local given = job.tres_per_node
+   if given == nil or given == "" then
+      job.tres_per_node = wanted
+   elseif not string.find(given, "gres[/:]vm") then
+      job.tres_per_node = given .. "," .. wanted
+   end
+   return slurm.SUCCESS
+end
+
+function slurm_job_modify(job, record, partitions, uid)
+   return slurm.SUCCESS
+end
+
+return slurm.SUCCESS
+"""

@@ -1,0 +1,234 @@
+"""A worker: a VM under QEMU that runs slurmd."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import TestbedError, log_tail
+from .namespaces import Namespaces
+from .network import CTL_ADDRESS, mac, tap, worker_address
+from .qmp import Qmp
+
+_EXEC_PORT = 7077
+_KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable"
+
+# TCG keeps a context for each vCPU thread that ever was: a worker can be plugged this often,
+# less its vCPUs, before QEMU aborts.
+_TCG_MAXCPUS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What all workers of a testbed have in common; paths are valid in and out of the root."""
+
+    root: Path
+    run: Path
+    scratch: Path
+    kernel: Path
+    image: Path
+    accel: str
+    vcpus: int
+    boot_vcpus: int
+    memory_mb: int
+
+
+class Worker:
+    """A worker VM of a testbed."""
+
+    def __init__(
+        self, namespaces: Namespaces, machine: Machine, number: int, files: Mapping[str, bytes]
+    ) -> None:
+        self.name = f"w{number}"
+        self.address = worker_address(number)
+        self.log_dir = machine.run / "share" / "log" / self.name
+        self.console_log = self.log_dir / "console.log"
+        self.qmp = machine.run / f"{self.name}.qmp"
+        self._test_qmp = machine.run / f"{self.name}.test-qmp"
+        self._namespaces = namespaces
+        self._machine = machine
+        self._number = number
+        self.files = dict(files)
+        self._qemu: subprocess.Popen[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}>"
+
+    @property
+    def running(self) -> bool:
+        return self._qemu is not None and self._qemu.poll() is None
+
+    @property
+    def outer_pid(self) -> int:
+        """QEMU's process id as the test sees it."""
+        if self._qemu is None or self._qemu.poll() is not None:
+            raise TestbedError(f"{self.name} does not run\n{log_tail(self.log_dir / 'qemu.log')}")
+        return self._qemu.pid
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id inside the namespaces, as an agent there sees it."""
+        self.outer_pid  # noqa: B018  raises unless it runs
+        assert self._qemu is not None
+        return self._namespaces.pid_inside(self._qemu)
+
+    def start(self) -> None:
+        """Start the VM; its disk is what the last run left, at first a fresh one."""
+        if self.running:
+            raise TestbedError(f"{self.name} runs already")
+        machine = self._machine
+        disk = machine.scratch / f"{self.name}.qcow2"
+        config = machine.scratch / f"{self.name}.tar"
+        inside = Path(f"/proc/{self._namespaces.pid1}/root")
+        if not (inside / disk.relative_to("/")).exists():
+            backing = ["-b", str(machine.image), "-F", "raw", str(disk)]
+            create = ["chroot", str(machine.root), "qemu-img", "create", "-q", "-f", "qcow2"]
+            self._namespaces.run([*create, *backing], timeout=60)
+        (inside / config.relative_to("/")).write_bytes(self._config_archive())
+        for socket in (self.qmp, self._test_qmp, self._fs_socket):
+            socket.unlink(missing_ok=True)
+        self._start_logged(self._virtiofsd(), "virtiofsd.log")
+        _wait_for(self._fs_socket, 20)
+        self._qemu = self._start_logged(self._qemu_command(disk, config), "qemu.log")
+
+    def kill(self) -> None:
+        """Kill the VM, as a power cut would."""
+        if self._qemu is not None:
+            self._qemu.send_signal(signal.SIGKILL)
+            self._qemu.wait(timeout=30)
+
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60,
+        check: bool = True,
+        input: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the guest as root, through the testbed's own server there."""
+        request = {"argv": list(argv), "input": input, "timeout": timeout}
+        said = " ".join(argv)
+        try:
+            connection = self._namespaces.connect(self.address, _EXEC_PORT, timeout=10)
+            with connection, connection.makefile("rw") as stream:
+                connection.settimeout(timeout + 10)
+                stream.write(json.dumps(request) + "\n")
+                stream.flush()
+                answer = json.loads(stream.readline() or "{}")
+        except OSError as error:
+            raise TestbedError(f"{self.name} cannot be asked to run {said}: {error}") from error
+        if "returncode" not in answer:
+            reason = answer.get("error", "the connection was closed")
+            raise TestbedError(f"{self.name}: {said}: {reason}")
+        done = subprocess.CompletedProcess(
+            list(argv), answer["returncode"], answer["stdout"], answer["stderr"]
+        )
+        if check and done.returncode != 0:
+            raise TestbedError(
+                f"{self.name}: {said}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def online(self) -> set[int]:
+        """Return the CPUs that the guest has online."""
+        text = self.exec(["cat", "/sys/devices/system/cpu/online"]).stdout
+        return parse_cpu_list(text)
+
+    def plugged(self) -> set[int]:
+        """Return the cores which QEMU has plugged, asked over the tests' own socket."""
+        with self.control() as qmp:
+            return {cpu["props"]["core-id"] for cpu in qmp.command("query-cpus-fast")}
+
+    def control(self) -> Qmp:
+        """Open the tests' own QMP socket, which leaves the agent's alone."""
+        return Qmp(self._test_qmp)
+
+    def kill_slurmd(self) -> None:
+        """Kill slurmd in the guest; the steps of running jobs live on."""
+        self.exec(["pkill", "-KILL", "-x", "slurmd"])
+
+    def start_slurmd(self) -> None:
+        """Start slurmd in the guest."""
+        self.exec(["slurmd", "-N", self.name])
+
+    @property
+    def _fs_socket(self) -> Path:
+        return self._machine.run / f"{self.name}.fs"
+
+    def _start_logged(self, argv: Sequence[str], log: str) -> subprocess.Popen[str]:
+        with (self.log_dir / log).open("a") as out:
+            command = ["chroot", str(self._machine.root), *argv]
+            return self._namespaces.popen(command, stdout=out, stderr=out)
+
+    def _virtiofsd(self) -> list[str]:
+        share = self._machine.run / "share"
+        command = ["/usr/libexec/virtiofsd", "--socket-path", str(self._fs_socket)]
+        return [*command, "--shared-dir", str(share), "--sandbox=none", "--cache=never"]
+
+    def _qemu_command(self, disk: Path, config: Path) -> list[str]:
+        m, n = self._machine, self._number
+        tcg = m.accel == "tcg"
+        possible = max(8, m.vcpus)
+        return [
+            *("qemu-system-x86_64", "-name", f"{self.name},debug-threads=on"),
+            *("-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"),
+            *("-machine", "pc,memory-backend=memory"),
+            *("-accel", "tcg,thread=multi" if tcg else "kvm"),
+            # Without these two, kernels panic under TCG.
+            *("-cpu", "max,-cx16,-la57" if tcg else "host"),
+            *("-smp", f"{m.boot_vcpus},maxcpus={_TCG_MAXCPUS if tcg else possible}"),
+            *("-m", str(m.memory_mb)),
+            *("-object", f"memory-backend-memfd,id=memory,size={m.memory_mb}M,share=on"),
+            *("-chardev", f"socket,id=qmp,path={self.qmp},server=on,wait=off"),
+            *("-mon", "chardev=qmp,mode=control"),
+            *("-chardev", f"socket,id=test,path={self._test_qmp},server=on,wait=off"),
+            *("-mon", "chardev=test,mode=control"),
+            *("-serial", f"file:{self.console_log}"),
+            *("-kernel", str(m.kernel / "vmlinuz"), "-initrd", str(m.kernel / "initramfs")),
+            *("-append", f"{_KERNEL_ARGUMENTS} possible_cpus={possible}"),
+            *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
+            *("-drive", f"file={config},if=virtio,format=raw,readonly=on"),
+            *("-netdev", f"tap,id=net,ifname={tap(n)},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net,mac={mac(n)},romfile="),
+            *("-chardev", f"socket,id=fs,path={self._fs_socket}"),
+            *("-device", "vhost-user-fs-pci,chardev=fs,tag=share"),
+        ]
+
+    def _config_archive(self) -> bytes:
+        identity = f"NAME={self.name}\nADDRESS={self.address}\nGATEWAY={CTL_ADDRESS}\n"
+        files = {**self.files, "etc/hotslot-testbed/identity": identity.encode()}
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                member.mode = 0o755 if name.startswith("usr/lib/") else 0o644
+                if name.endswith("munge.key"):
+                    member.mode = 0o400
+                member.mtime = int(time.time())
+                archive.addfile(member, io.BytesIO(content))
+        return out.getvalue()
+
+
+def parse_cpu_list(text: str) -> set[int]:
+    """Return the CPUs of a kernel list such as `0-2,5`."""
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        cpus.update(range(int(first), int(last or first) + 1))
+    return cpus
+
+
+def _wait_for(path: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise TestbedError(f"{path} did not appear within {timeout} s")
+        time.sleep(0.02)
