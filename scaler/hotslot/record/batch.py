@@ -1,0 +1,143 @@
+"""The values that go into the record and come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from hotslot.model import Decision, Event, EventResult, Lease, Reading, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSample:
+    """A sample of the worker that holds this lease."""
+
+    lease_id: int
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseDecision:
+    """A decision on a worker, and the lease that it served (None: an idle worker)."""
+
+    lease_id: int | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """The last that was seen of a worker, so that an agent that was killed can go on from there.
+
+    ``reading`` holds cumulative counters: with the next reading of the same process they give
+    the use of the whole time between, however long no agent ran. ``boot_id`` says whether the
+    reading's monotonic clock is still the same one. ``read_at`` is the wall clock's.
+    """
+
+    worker: str
+    vm: str
+    granted_vcpus: int
+    reading: Reading
+    boot_id: str
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMinute:
+    """What all leases of the host held and used within one minute.
+
+    ``minute_at`` is its first second. Written, these are increments: entries of the same minute
+    add up. ``span_s`` is how much of the minute was measured.
+    """
+
+    minute_at: int
+    span_s: float
+    held_core_s: float
+    used_core_s: float
+    host_cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A span in which the agent was alive and answering."""
+
+    started_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RollUp:
+    """What the record adds up beside a lease's totals.
+
+    Events are counted by result; latencies are those of applied plugs (or unplugs), from the
+    attempt's start to its end, None where there was none. ``lost_samples`` were dropped
+    because the database could not be written for too long: the totals have them, the
+    samples do not.
+    """
+
+    borrowed_core_s: float = 0.0
+    lost_samples: int = 0
+    applied: int = 0
+    refused: int = 0
+    timed_out: int = 0
+    failed: int = 0
+    vm_gone: int = 0
+    plug_median_s: float | None = None
+    plug_max_s: float | None = None
+    unplug_median_s: float | None = None
+    unplug_max_s: float | None = None
+
+    def count(self, result: EventResult) -> int:
+        """Return the number of events that ended so."""
+        match result:
+            case EventResult.APPLIED:
+                return self.applied
+            case EventResult.REFUSED:
+                return self.refused
+            case EventResult.TIMED_OUT:
+                return self.timed_out
+            case EventResult.FAILED:
+                return self.failed
+            case EventResult.VM_GONE:
+                return self.vm_gone
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A lease as the record has it."""
+
+    lease: Lease
+    roll_up: RollUp
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is written together or not at all: usually one cycle.
+
+    ``leases`` are whole rows as they are now: opened, with their running totals, or closed;
+    ``lost`` counts the samples of a lease that had to be dropped.
+    """
+
+    leases: tuple[Lease, ...] = ()
+    samples: tuple[LeaseSample, ...] = ()
+    events: tuple[Event, ...] = ()
+    decisions: tuple[LeaseDecision, ...] = ()
+    workers: tuple[WorkerState, ...] = ()
+    ledger: tuple[LedgerMinute, ...] = ()
+    beats: tuple[Beat, ...] = ()
+    lost: Mapping[int, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        parts = (self.leases, self.samples, self.events, self.decisions)
+        return sum(map(len, (*parts, self.workers, self.ledger, self.beats, self.lost)))
+
+    def pieces(self) -> Iterator[Batch]:
+        """Yield batches of one record each, in an order in which they can be written."""
+        nothing = Batch()
+        yield from (replace(nothing, leases=(one,)) for one in self.leases)
+        yield from (replace(nothing, workers=(one,)) for one in self.workers)
+        yield from (replace(nothing, ledger=(one,)) for one in self.ledger)
+        yield from (replace(nothing, beats=(one,)) for one in self.beats)
+        yield from (replace(nothing, lost={lease: n}) for lease, n in self.lost.items())
+        yield from (replace(nothing, events=(one,)) for one in self.events)
+        yield from (replace(nothing, decisions=(one,)) for one in self.decisions)
+        yield from (replace(nothing, samples=(one,)) for one in self.samples)

@@ -1,0 +1,97 @@
+"""One SQLite connection through sqlite-utils, and its errors in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from hotslot.errors import StoreCorrupt, StoreError
+
+__all__ = ["BUSY_S", "Database", "RowRefused", "connect", "reported", "savepoint", "transaction"]
+
+BUSY_S = 5.0
+"""How long a statement waits for another process's lock before it fails."""
+
+
+class RowRefused(StoreError):
+    """A record breaks the schema and never will be written: put it aside, go on."""
+
+
+_CORRUPT = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_SENTENCES = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_BUSY": "it is locked by another process",
+    "SQLITE_LOCKED": "it is locked by another process",
+    "SQLITE_READONLY": "it cannot be written: check the permissions of the file and its folder",
+    "SQLITE_CANTOPEN": "it cannot be opened: check that its folder exists, and its permissions",
+    "SQLITE_IOERR": "the disk failed to read or write",
+}
+
+
+def connect(path: Path, *, read_only: bool = False, busy_s: float = BUSY_S) -> Database:
+    """Open a connection that commits only when told to; StoreError when it cannot.
+
+    It may be handed from one thread to another, and used by one at a time.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    with reported(path):
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+        )
+        return Database(connection, recursive_triggers=False, execute_plugins=False)
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into StoreError, StoreCorrupt or RowRefused, in one sentence."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+        raise RowRefused(f"{path}: a record does not fit the schema: {error}") from error
+    except (OverflowError, UnicodeError) as error:
+        raise RowRefused(f"{path}: a record does not fit the schema: {error}") from error
+    except sqlite3.Error as error:
+        code = _primary_code(error)
+        if code in _CORRUPT:
+            raise StoreCorrupt(
+                f"{path} is damaged ({error}): move it away and restore a copy, or start afresh"
+            ) from error
+        raise StoreError(f"{path}: {_SENTENCES.get(code, str(error))}") from error
+
+
+def _primary_code(error: sqlite3.Error) -> str:
+    """Return SQLITE_IOERR for SQLITE_IOERR_WRITE and so on; '' when SQLite gave no code."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return "_".join(name.split("_")[:2])
+
+
+@contextmanager
+def transaction(db: Database) -> Iterator[None]:
+    """Write all of the block or nothing; takes the write lock first, so it never upgrades one."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def savepoint(db: Database) -> Iterator[None]:
+    """Within a transaction, write all of the block or nothing of it."""
+    db.execute("SAVEPOINT piece")
+    try:
+        yield
+    except BaseException:
+        if db.conn.in_transaction:  # a full disk ends the whole transaction
+            db.execute("ROLLBACK TO piece")
+        raise
+    finally:
+        if db.conn.in_transaction:
+            db.execute("RELEASE piece")

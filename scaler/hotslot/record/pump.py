@@ -1,0 +1,207 @@
+"""The record's own thread: takes batches at once, writes them when the disk lets it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hotslot.errors import StoreCorrupt
+from hotslot.record.backlog import Backlog
+from hotslot.record.batch import Batch
+from hotslot.record.database import RowRefused
+from hotslot.record.store import Store
+
+BEHIND_S = 5.0
+"""Records that wait longer than this, without an error, mean that the disk is too slow."""
+
+LONGEST_RETRY_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Condition(StrEnum):
+    """How the record is doing."""
+
+    OK = "ok"
+    BEHIND = "behind"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """For ``hotslot status``: what waits to be written, since when, and what was lost.
+
+    ``behind_s`` is the age of the oldest record that is not written. ``lost_samples`` and
+    ``refused_records`` count since the agent's start; ``last_error`` is '' while all is well.
+    """
+
+    condition: Condition
+    behind_s: float
+    waiting_records: int
+    lost_samples: int
+    refused_records: int
+    last_error: str
+
+
+class Pump:
+    """Writes batches through a store until they are written, in a thread of its own.
+
+    All that has come since the last write goes into the next one, in one transaction. After a
+    failure it waits ``first_retry_s``, then twice as long each time up to LONGEST_RETRY_S.
+    A damaged database is not written again. ``bound`` samples wait at most, and as many again
+    while a write is under way.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        points: int,
+        bound: int,
+        first_retry_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._points = points
+        self._bound = bound
+        self._first_retry_s = first_retry_s
+        self._retry_s = 0.0
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting = Backlog(bound)
+        self._writing = Backlog(bound)
+        self._lost = self._refused = 0
+        self._error = ""
+        self._given_up = self._closing = False
+        self._thread = threading.Thread(target=self._run, name="hotslot-record", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        """Take a batch; returns at once."""
+        with self._changed:
+            self._waiting.add(batch, self._clock())
+            self._changed.notify_all()
+
+    @property
+    def state(self) -> WriterState:
+        """How the record is doing now."""
+        with self._changed:
+            since = [one.since for one in (self._writing, self._waiting) if one.since is not None]
+            behind_s = self._clock() - since[0] if since else 0.0
+            return WriterState(
+                condition=self._condition(behind_s),
+                behind_s=behind_s,
+                waiting_records=self._unwritten(),
+                lost_samples=self._lost + self._writing.lost_samples + self._waiting.lost_samples,
+                refused_records=self._refused,
+                last_error=self._error,
+            )
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was put is written; False if it is not by then."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._unwritten(), timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """Write what waits, once more if that failed before, and let go of the store.
+
+        False if something is left unwritten, or the disk hangs (the thread is left alone then).
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._store.close()
+        return not self._unwritten()
+
+    def turn(self) -> None:
+        """Try once to write all that waits."""
+        taken = self._take()
+        try:
+            self._write(taken.batch())
+        except Exception as error:  # noqa: BLE001 (a bug must show in the state, not end the thread)
+            self._failed(taken, error)
+        else:
+            self._succeeded(taken)
+
+    def thin(self) -> None:
+        """Thin the samples of leases that have ended, as long as nothing else waits."""
+        try:
+            while not self._has_work() and (lease_id := self._store.next_to_thin()) is not None:
+                self._store.thin_samples(lease_id, self._points)
+        except Exception as error:  # noqa: BLE001 (as above)
+            self._failed(Backlog(self._bound), error)
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            self.turn()
+            if not self._error:
+                self.thin()
+        if len(self._waiting):
+            self.turn()
+
+    def _wait_for_work(self) -> bool:
+        """Wait for a batch, or after a failure for the next try; False when it is time to end."""
+        with self._changed:
+            if self._given_up:
+                self._changed.wait_for(lambda: self._closing)
+            elif self._error:
+                self._changed.wait_for(lambda: self._closing, self._retry_s)
+            else:
+                self._changed.wait_for(self._has_work)
+            return not self._closing
+
+    def _has_work(self) -> bool:
+        return self._closing or len(self._waiting) > 0
+
+    def _take(self) -> Backlog:
+        with self._changed:
+            self._writing, self._waiting = self._waiting, Backlog(self._bound)
+            return self._writing
+
+    def _write(self, batch: Batch) -> None:
+        if self._given_up or not len(batch):
+            return
+        try:
+            self._store.append(batch)
+        except RowRefused:
+            self._report_refused(self._store.append_what_fits(batch))
+
+    def _report_refused(self, refused: list[RowRefused]) -> None:
+        self._refused += len(refused)
+        for sentence in {str(error) for error in refused}:
+            log.error("record: left out for good: %s", sentence)
+
+    def _succeeded(self, written: Backlog) -> None:
+        with self._changed:
+            self._lost += written.lost_samples
+            self._writing = Backlog(self._bound)
+            before, self._error, self._retry_s = self._error, "", 0.0
+            self._changed.notify_all()
+        if before:
+            log.warning("record: failing → ok; %d samples were lost", written.lost_samples)
+
+    def _failed(self, taken: Backlog, error: Exception) -> None:
+        with self._changed:
+            taken.add(self._waiting.batch(), self._clock())
+            self._waiting, self._writing = taken, Backlog(self._bound)
+            before, self._error = self._error, str(error) or type(error).__name__
+            self._retry_s = min(2 * self._retry_s or self._first_retry_s, LONGEST_RETRY_S)
+            self._given_up = isinstance(error, StoreCorrupt)
+        if not before:
+            log.error("record: ok → failing: %s; scaling goes on, records wait", error)
+
+    def _condition(self, behind_s: float) -> Condition:
+        if self._error:
+            return Condition.FAILING
+        return Condition.BEHIND if behind_s > BEHIND_S else Condition.OK
+
+    def _unwritten(self) -> int:
+        return len(self._waiting) + len(self._writing)

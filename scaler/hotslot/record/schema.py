@@ -1,0 +1,125 @@
+"""Open a database of ours: check that it is one, and bring it to the newest version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hotslot.errors import StoreCorrupt, StoreError
+from hotslot.record.database import BUSY_S, Database, connect, reported, transaction
+from hotslot.record.migrations import MIGRATIONS, Migration
+
+APPLICATION_ID = 0x68736C74
+"""SQLite's header field that tells whose file it is: "hslt"."""
+
+NEWEST = MIGRATIONS[-1].version
+
+CHECK_WHOLE_BELOW_BYTES = 64 * 1024 * 1024
+"""Larger databases have only the tables checked that the agent starts from (about 0.1 s)."""
+
+_TABLES_TO_START_FROM = ("meta", "leases", "workers")
+
+
+def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
+    """Open, check and migrate; create the file if there is none.
+
+    Raises StoreCorrupt for a damaged file, a newer version or another program's database,
+    StoreError for one that cannot be opened or written now.
+    """
+    db = connect(path, busy_s=busy_s)
+    try:
+        with reported(path):
+            _check(db, path)
+            _check_integrity(db, path)
+            _use_wal(db, path)
+            migrate(db)
+            db.execute("PRAGMA foreign_keys = ON")
+            # FULL: a power cut loses as little as a kill. One fsync a second, off the loop.
+            db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
+    """Open a database that an agent has made; changes nothing.
+
+    Raises StoreError when there is none or it is of an older version, else as above.
+    """
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: no agent has recorded anything there yet")
+    db = connect(path, read_only=True, busy_s=busy_s)
+    try:
+        with reported(path):
+            _check_is_newest(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def migrate(db: Database, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+    """Apply the steps that this database lacks, each in a transaction of its own."""
+    for migration in migrations:
+        if _version(db) < migration.version:
+            _apply(db, migration)
+
+
+def _apply(db: Database, migration: Migration) -> None:
+    with transaction(db):
+        if _version(db) >= migration.version:  # another process was faster
+            return
+        for statement in migration.statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {migration.version}")
+
+
+def _check(db: Database, path: Path) -> int:
+    """Return the version; StoreCorrupt unless the file is ours, or empty, and not newer."""
+    version, owner = _version(db), int(_one(db, "PRAGMA application_id"))
+    tables = int(_one(db, "SELECT count(*) FROM sqlite_schema"))
+    if owner != APPLICATION_ID and (tables or version or owner):
+        raise StoreCorrupt(f"{path} is a database of another program: name another path")
+    if version > NEWEST:
+        raise StoreCorrupt(
+            f"{path} has schema version {version}, this hotslot knows up to {NEWEST}: "
+            "install the newer hotslot again"
+        )
+    return version
+
+
+def _check_is_newest(db: Database, path: Path) -> None:
+    if _check(db, path) < NEWEST:
+        raise StoreError(f"{path} is of an older version: start hotslotd to migrate it")
+
+
+def _check_integrity(db: Database, path: Path) -> None:
+    found = [str(_one(db, check)) for check in _checks(path.stat().st_size)]
+    wrong = [answer for answer in found if answer != "ok"]
+    if wrong and _version(db):
+        raise StoreCorrupt(
+            f"{path} is damaged ({wrong[0]}): move it away and restore a copy, or start afresh"
+        )
+
+
+def _checks(size_bytes: int) -> list[str]:
+    if size_bytes < CHECK_WHOLE_BELOW_BYTES:
+        return ["PRAGMA quick_check(1)"]
+    return [f"PRAGMA quick_check({table})" for table in _TABLES_TO_START_FROM]
+
+
+def _use_wal(db: Database, path: Path) -> None:
+    mode = _one(db, "PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise StoreError(f"{path}: its file system cannot share memory (WAL): use a local disk")
+
+
+def _version(db: Database) -> int:
+    return int(_one(db, "PRAGMA user_version"))
+
+
+def _one(db: Database, sql: str) -> str | int:
+    """Return the one value of the first row."""
+    value: str | int = db.execute(sql).fetchone()[0]
+    return value
