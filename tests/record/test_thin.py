@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builders import sample
 from hotslot.model import Sample
 from hotslot.record.thin import thin
-from record_builders import lives
+from record.recorded import lives
 
 points = st.integers(1, 40)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builders import sample
 from hotslot.model import Sample, Totals
 from hotslot.record.totals import ledger_minutes, plus, totals_of
-from record_builders import lives
+from record.recorded import lives
 
 
 @given(lives(), st.integers(1, 8))

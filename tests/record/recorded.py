@@ -176,15 +176,19 @@ events = st.builds(
 )
 
 
-@st.composite
-def lives(draw: st.DrawFn, longest: int = 60) -> list[Sample]:
+def lives(longest: int = 30) -> st.SearchStrategy[list[Sample]]:
     """The samples of a lease's life: mostly steady seconds, some changes, some gaps."""
-    at, granted, life = 100.0, draw(st.integers(1, 8)), []
-    for _ in range(draw(st.integers(0, longest))):
-        if draw(st.integers(0, 9)) == 0:
-            granted = draw(st.integers(1, 8))
-        interval_s = draw(st.sampled_from([1.0, 1.0, 1.01, 0.25, 7.5]))
-        at += interval_s + draw(st.sampled_from([0.0, 0.0, 0.0, 0.0, 3.0]))
-        held, used, waited = (draw(st.floats(0, 8)) for _ in range(3))
-        life.append(Sample(at, interval_s, granted, held, used, waited))
-    return life
+    cores = st.floats(0, 8)
+    interval_s = st.sampled_from([1.0, 1.0, 1.01, 0.25, 7.5])
+    gap_s = st.sampled_from([0.0, 0.0, 0.0, 3.0])
+    granted = st.sampled_from([4, 4, 4, 4, 2, 8])
+    seconds = st.tuples(interval_s, gap_s, granted, cores, cores, cores)
+    return st.lists(seconds, max_size=longest).map(_one_after_the_other)
+
+
+def _one_after_the_other(life: list[tuple[float, float, int, float, float, float]]) -> list[Sample]:
+    at, samples = 100.0, []
+    for interval_s, gap_s, granted, held, used, waited in life:
+        at += interval_s + gap_s
+        samples.append(Sample(at, interval_s, granted, held, used, waited))
+    return samples
