@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import placement, sample
-from hotslot.leases import LeaseBook, accumulate
-from hotslot.model import CloseReason, JobPhase, Lease, Placement, Totals
+from hotslot.leases import LeaseBook
+from hotslot.model import CloseReason, JobPhase, Lease, Placement
 
 
 class MemoryLedger:
@@ -117,21 +117,14 @@ def test_the_scheduler_says_whether_a_lease_is_over(
     assert book.ended(opened(book, placement()), found) is reason
 
 
-def test_totals_of_a_known_job() -> None:
-    totals = Totals()
-    for second in range(30):
-        totals = accumulate(totals, sample(100 + second, granted=4, used=1.5), 4)
-    for second in range(70):
-        totals = accumulate(totals, sample(130 + second, granted=2, used=1.5), 4)
-    assert (totals.life_s, totals.requested_core_s) == (100, 400)
-    assert (totals.held_core_s, totals.used_core_s) == (260, 150)
-    assert totals.saturated_s == 0
-
-
-def test_saturation_counts_only_below_the_request() -> None:
-    below = accumulate(Totals(), sample(granted=2, used=1.2, waited=0.7), 4)
-    at_request = accumulate(Totals(), sample(granted=4, used=4.0), 4)
-    assert (below.saturated_s, at_request.saturated_s) == (1, 0)
+def test_samples_add_up_on_the_lease_of_their_worker(book: LeaseBook) -> None:
+    opened(book, placement())
+    assert book.add("w2", sample()) is None
+    for second in range(10):
+        book.add("w1", sample(100 + second, granted=2, used=1.5))
+    lease = book.on("w1")
+    assert lease is not None
+    assert (lease.totals.held_core_s, lease.totals.used_core_s) == (20, 15)
 
 
 @given(st.lists(st.tuples(st.sampled_from("oc"), st.integers(1, 3), st.integers(0, 2))))

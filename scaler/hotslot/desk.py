@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
@@ -85,9 +86,7 @@ class Desk:
                 await self._wait_for_the_gap()
                 batch, self._asked = self._asked, {}
                 try:
-                    found = await self._ask(
-                        lambda ids=tuple(batch): self._scheduler.placements(self._workers, ids)
-                    )
+                    found = await self._ask(partial(self._placements, tuple(batch)))
                 except SchedulerError as error:
                     for waiting in batch.values():
                         _fail(waiting, error)
@@ -95,6 +94,9 @@ class Desk:
             for job_id, waiting in batch.items():
                 if not waiting.done():
                     waiting.set_result([p for p in found if p.job_id == job_id])
+
+    def _placements(self, job_ids: tuple[str, ...]) -> Sequence[Placement]:
+        return self._scheduler.placements(self._workers, job_ids)
 
     async def _call(self, call: Callable[[], T]) -> T:
         async with self._turn:

@@ -10,10 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from hotslot.model import CloseReason, JobPhase, Lease, Placement, Sample, Totals
-
-SATURATED = 0.9
-"""Share of the granted vCPUs from which demand counts as hidden by the limit."""
+from hotslot.model import CloseReason, JobPhase, Lease, Placement, Sample
+from hotslot.record.totals import plus
 
 
 class Ledger(Protocol):
@@ -87,7 +85,7 @@ class LeaseBook:
         lease = self._open.get(worker)
         if lease is None:
             return None
-        totals = accumulate(lease.totals, sample, lease.request)
+        totals = plus(lease.totals, sample, lease.request)
         self._open[worker] = dataclasses.replace(lease, totals=totals)
         return self._open[worker]
 
@@ -103,26 +101,6 @@ class LeaseBook:
         if any(p.phase.occupies or p.phase is JobPhase.ENDING for p in here):
             return None
         return CloseReason.ENDED
-
-
-def accumulate(totals: Totals, sample: Sample, request: int) -> Totals:
-    """Add one sample to a lease's totals.
-
-    Worked: 10 s of a 4-CPU job held at 2 and busy 1.9 cores add 40 requested, 20 held, 19 used
-    core-seconds and, since 1.9 of 2 is saturated below the request, 10 s of saturation.
-    """
-    seconds = sample.interval_s
-    limited = sample.held_cores < request - 1e-6
-    saturated = limited and sample.wanted_cores >= SATURATED * sample.held_cores
-    return Totals(
-        life_s=totals.life_s + seconds,
-        requested_core_s=totals.requested_core_s + request * seconds,
-        held_core_s=totals.held_core_s + sample.held_cores * seconds,
-        used_core_s=totals.used_core_s + sample.used_cores * seconds,
-        waited_core_s=totals.waited_core_s + sample.waited_cores * seconds,
-        peak_cores=max(totals.peak_cores, sample.used_cores),
-        saturated_s=totals.saturated_s + (seconds if saturated else 0.0),
-    )
 
 
 def _same_job(one: Placement, other: Placement) -> bool:

@@ -62,7 +62,7 @@ class Driver(Protocol):
 
 
 def connect(name: str, settings: Mapping[str, object]) -> Driver:
-    """Connect to the hypervisor that is registered under this name; ConfigError if there is none."""
+    """Connect to the hypervisor registered under this name; ConfigError if there is none."""
     factory: Callable[[Mapping[str, object]], Driver] = one_entry_point(
         "hotslot.drivers", name, "driver.name"
     )

@@ -122,7 +122,9 @@ class Pump:
         return not self._unwritten()
 
     def turn(self) -> None:
-        """Try once to write all that waits."""
+        """Try once to write all that waits, unless the database is damaged."""
+        if self._given_up:
+            return
         taken = self._take()
         try:
             self._write(taken.batch())
@@ -167,8 +169,6 @@ class Pump:
             return self._writing
 
     def _write(self, batch: Batch) -> None:
-        if self._given_up or not len(batch):
-            return
         try:
             self._store.append(batch)
         except RowRefused:

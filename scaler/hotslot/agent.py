@@ -1,0 +1,174 @@
+"""hotslotd: signals, the steady beat, readiness to systemd."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from hotslot import __version__
+from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
+from hotslot.config import DEFAULT_PATH, Config, load
+from hotslot.drains import Span
+from hotslot.errors import ConfigError, HotslotError, Problem
+from hotslot.readiness import notify
+from hotslot.record.store import Store
+from hotslot.record.writer import Writer
+from hotslot.status import snapshot
+from hotslot.wiring import Parts, Past, past_of, wire
+
+log = logging.getLogger("hotslotd")
+
+AWAY_S = 3.0
+"""A pause between two beats that counts as having been away: a stopped or starved agent."""
+
+LAST_WRITE_S = 10.0
+"""How long the agent waits at its end for the record to be written."""
+
+
+async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -> None:
+    """Run the agent until ``stop`` is set; VMs and jobs go on after it."""
+    parts = wire(config, writer, past)
+    try:
+        await parts.loop.look_at_all()
+        async with _serving(config, parts):
+            notify("READY=1")
+            log.info("hotslot %s on %s: %d workers", __version__, parts.host, len(config.workers))
+            async with asyncio.TaskGroup() as tasks:
+                beats = [
+                    tasks.create_task(_beat(parts, config.agent.interval_s)),
+                    tasks.create_task(_observe(parts, config.agent.observe_s)),
+                    tasks.create_task(_compare(parts, config.agent.reconcile_s)),
+                ]
+                await stop.wait()
+                for beat in beats:
+                    beat.cancel()
+    finally:
+        notify("STOPPING=1")
+        await parts.close()
+
+
+async def _beat(parts: Parts, interval_s: float) -> None:
+    """Run a cycle at each beat; a late one is not made up for."""
+    clock = asyncio.get_running_loop().time
+    due, before = clock(), time.time()
+    while True:
+        now = time.time()
+        if now - before > max(AWAY_S, 3 * interval_s):
+            parts.away.append(Span(before, now))
+            log.warning("was away for %.1f s (stopped, or the host is overloaded)", now - before)
+            parts.compare_soon.set()
+        before = now
+        try:
+            log.debug("%s", parts.loop.cycle())
+        except Exception:
+            log.exception("a cycle failed; the next one goes on")
+        notify("WATCHDOG=1")
+        due = max(due + interval_s, clock())
+        await asyncio.sleep(due - clock())
+
+
+async def _observe(parts: Parts, interval_s: float) -> None:
+    """Look at what the hypervisor says, to notice changes by others."""
+    while True:
+        await asyncio.sleep(interval_s)
+        parts.loop.observe()
+
+
+async def _compare(parts: Parts, interval_s: float) -> None:
+    """Compare with the scheduler every ``interval_s``, and at once after having been away."""
+    while True:
+        parts.compare_soon.clear()
+        try:
+            await parts.reconciler.run_once()
+        except Exception:
+            log.exception("comparing failed; it is tried again in %g s", interval_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(interval_s):
+                await parts.compare_soon.wait()
+
+
+@contextlib.asynccontextmanager
+async def _serving(config: Config, parts: Parts) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        commands = command_app(lambda: snapshot(config, parts))
+        runner = await serve_commands(commands, config.agent.socket, config.agent.socket_group)
+        stack.push_async_callback(runner.cleanup)
+        if config.agent.listen is not None:
+            runner = await serve_hooks(hook_app(parts.pokes.answer), config.agent.listen)
+            stack.push_async_callback(runner.cleanup)
+        yield
+
+
+@contextlib.contextmanager
+def sole_agent(database: Path) -> Iterator[None]:
+    """Hold the lock of this database; ConfigError when another agent holds it."""
+    path = database.with_name(database.name + ".lock")
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        what = f"{path} cannot be made: {error.strerror}"
+        raise ConfigError("configuration", [Problem("record.database", what)]) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            what = f"another agent uses {database}; stop it first (systemctl stop hotslotd)"
+            raise ConfigError("configuration", [Problem("record.database", what)]) from error
+        yield
+    finally:
+        os.close(lock)
+
+
+async def _until_signalled(config: Config, writer: Writer, past: Past) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(config, writer, past, stop)
+
+
+def main() -> None:
+    """Start hotslotd; exit 2 when the configuration cannot be used."""
+    parser = argparse.ArgumentParser(prog="hotslotd", description="The agent of one host.")
+    parser.add_argument(
+        "--config", "-c", type=Path, default=DEFAULT_PATH, help="default: %(default)s"
+    )
+    parser.add_argument("--version", action="version", version=f"hotslotd {__version__}")
+    arguments = parser.parse_args()
+    try:
+        config = load(arguments.config)
+        logging.basicConfig(
+            level=config.agent.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        with sole_agent(config.record.database):
+            store = Store(config.record.database)
+            past = past_of(store)
+            writer = Writer(store, points=config.record.samples_kept_per_lease)
+            writer.start()
+            try:
+                asyncio.run(_until_signalled(config, writer, past))
+            finally:
+                if not writer.close(LAST_WRITE_S):
+                    log.error("the end of the record could not be written: %s", writer.state)
+    except* HotslotError as group:
+        for error in _leaves(group):
+            print(f"hotslotd: {error}", file=sys.stderr)  # noqa: T201 - before logging is there
+        raise SystemExit(2) from None
+
+
+def _leaves(group: BaseExceptionGroup[HotslotError]) -> Iterator[HotslotError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,0 +1,145 @@
+"""What ``hotslot check`` looks at: everything that would hurt later, before it does.
+
+Reads only; each finding says how it is and, when it is not well, what to type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from hotslot import schedulers
+from hotslot.act import driver as drivers
+from hotslot.config import Config, host_port
+from hotslot.errors import HotslotError
+from hotslot.measure.procfs import supported
+from hotslot.model import Finding, Level
+
+LOOK_S = 30.0
+"""Time limit of one group of checks."""
+
+
+def check(config: Config, groups: Callable[[str], None] = lambda _: None) -> list[Finding]:
+    """Run all checks; ``groups`` is told what is being looked at."""
+    found: list[Finding] = []
+    for name, look in (
+        ("this host", _host),
+        ("the record", _record),
+        ("the agent", _agent),
+        (f"driver {config.driver.name}", _driver),
+        (f"scheduler {config.scheduler.name}", _scheduler),
+    ):
+        groups(name)
+        try:
+            found.extend(look(config))
+        except HotslotError as error:
+            found.append(Finding(name, Level.WRONG, str(error), "see the message"))
+    return found
+
+
+def _host(config: Config) -> Iterator[Finding]:
+    if supported():
+        yield Finding("vCPU clock", Level.OK, "the kernel counts run and wait time of threads")
+    else:
+        yield Finding(
+            "vCPU clock",
+            Level.WRONG,
+            "/proc/self/schedstat gives no run-queue wait",
+            "boot a kernel with CONFIG_SCHED_INFO (every distribution's has it)",
+        )
+    there = psutil.cpu_count() or 1
+    cores = config.host.cores or there
+    level = Level.OK if cores <= there else Level.WARN
+    yield Finding(
+        "host.cores",
+        level,
+        f"{cores} for workers, the machine has {there}",
+        "" if level is Level.OK else f"set host.cores to {there} or less; jobs will share cores",
+    )
+
+
+def _record(config: Config) -> Iterator[Finding]:
+    path = config.record.database
+    folder = path.parent
+    if path.exists():
+        can = os.access(path, os.W_OK)
+        how = "can be written" if can else "cannot be written by this user"
+        remedy = "" if can else f"run as the agent's user, or chown it: chown USER {path}"
+        yield Finding("record.database", Level.OK if can else Level.WRONG, f"{path} {how}", remedy)
+    elif os.access(folder, os.W_OK):
+        yield Finding("record.database", Level.OK, f"{path} will be made")
+    else:
+        remedy = f"mkdir -p {folder} && chown USER {folder}"
+        what = f"{folder} does not exist or cannot be written by this user"
+        yield Finding("record.database", Level.WRONG, what, remedy)
+
+
+def _agent(config: Config) -> Iterator[Finding]:
+    if config.agent.listen is None:
+        yield Finding(
+            "agent.listen",
+            Level.WARN,
+            "not set: hooks in workers cannot reach the agent, jobs are found within "
+            f"{config.agent.reconcile_s:g} s only",
+            "set agent.listen to the host's address on the host-only network, with a port",
+        )
+    else:
+        yield _listen(config.agent.listen)
+    yield from _answering(config.agent.socket)
+
+
+def _listen(address: str) -> Finding:
+    host, _ = host_port(address)
+    try:
+        wanted = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        return Finding(
+            "agent.listen", Level.WRONG, f"{host}: {error}", "name an address of this host"
+        )
+    mine = {a.address.split("%")[0] for nic in psutil.net_if_addrs().values() for a in nic}
+    if wanted & (mine | {"0.0.0.0", "::"}):  # noqa: S104 - compared, not bound
+        if wanted & {"0.0.0.0", "::"}:  # noqa: S104
+            what = f"{address} listens on every network of this host"
+            return Finding("agent.listen", Level.WARN, what, "name the host-only network's address")
+        return Finding("agent.listen", Level.OK, f"{address} is an address of this host")
+    return Finding(
+        "agent.listen", Level.WRONG, f"{host} is no address of this host", "see: ip -brief address"
+    )
+
+
+def _answering(path: Path) -> Iterator[Finding]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            what = f"no agent answers at {path}: {error.strerror or error}"
+            yield Finding("hotslotd", Level.WARN, what, "start it: systemctl start hotslotd")
+            return
+    yield Finding("hotslotd", Level.OK, f"answers at {path}")
+
+
+def _driver(config: Config) -> list[Finding]:
+    async def look() -> list[Finding]:
+        driver = drivers.connect(config.driver.name, config.driver.settings)
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await driver.check([worker.vm_name for worker in config.workers])
+        except TimeoutError:
+            what = f"no answer within {LOOK_S:g} s"
+            return [Finding(f"driver {driver.name}", Level.WRONG, what, "is the hypervisor stuck?")]
+        finally:
+            await driver.close()
+
+    return asyncio.run(look())
+
+
+def _scheduler(config: Config) -> list[Finding]:
+    scheduler = schedulers.connect(config.scheduler.name, config.scheduler.settings)
+    names = [worker.name for worker in config.workers]
+    return list(scheduler.check(names, config.agent.agent_wait_s))

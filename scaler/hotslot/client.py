@@ -1,0 +1,51 @@
+"""Asking the agent over its UNIX socket, for commands."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from hotslot.errors import AgentUnreachable
+
+ANSWER_S = 5.0
+"""How long a command waits for the agent's answer."""
+
+
+def ask(socket: Path, path: str) -> dict[str, Any]:
+    """Return the agent's answer to ``GET path``; AgentUnreachable says why there is none."""
+    try:
+        return asyncio.run(_get(socket, path))
+    except PermissionError as error:
+        raise AgentUnreachable(
+            f"you may not talk to the agent at {socket}; ask for membership in agent.socket_group"
+        ) from error
+    except (aiohttp.ClientConnectorError, OSError) as error:
+        raise AgentUnreachable(
+            f"no agent answers at {socket} ({_reason(error)}); start it: systemctl start hotslotd"
+        ) from error
+    except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+        raise AgentUnreachable(
+            f"the agent at {socket} gave no usable answer within {ANSWER_S:g} s"
+            f" ({_reason(error)}); see its log: journalctl -u hotslotd"
+        ) from error
+
+
+async def _get(socket: Path, path: str) -> dict[str, Any]:
+    limit = aiohttp.ClientTimeout(total=ANSWER_S)
+    connector = aiohttp.UnixConnector(str(socket))
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=limit) as session,
+        session.get(f"http://hotslotd{path}") as answer,
+    ):
+        answer.raise_for_status()
+        found = await answer.json()
+    if not isinstance(found, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - an answer, not an argument
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,264 @@
+"""One cycle: measure, decide, act, record; the only module that knows all four stages.
+
+Nothing in a cycle waits: actions run in tasks of their own, records in a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from hotslot.errors import DriverError, MeterError, VmGone
+from hotslot.leases import LeaseBook
+from hotslot.model import CloseReason, Decision, Event, JobPhase, Lease, Placement
+from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
+from hotslot.record.totals import ledger_minutes
+from hotslot.record.writer import Writer
+from hotslot.track import Track
+
+log = logging.getLogger(__name__)
+
+DURABLE_S = 2.0
+"""How long a prolog waits for its lease to be on disk; after that the job goes first."""
+
+
+class Loop:
+    """The workers of a host, moved by samples, by the scheduler's words and by nothing else."""
+
+    def __init__(
+        self,
+        tracks: Iterable[Track],
+        book: LeaseBook,
+        writer: Writer,
+        *,
+        host_cores: int,
+        boot_id: str = "",
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tracks = {track.name: track for track in tracks}
+        self.book = book
+        self.host_cores = host_cores
+        self._writer = writer
+        self._wall = wall
+        self._monotonic = monotonic
+        self._boot_id = boot_id
+        self._started_at = wall()
+        self._events: list[Event] = []
+        self._decisions: list[LeaseDecision] = []
+        self._samples: list[LeaseSample] = []
+        self._ledger: list[LedgerMinute] = []
+        self._observing: dict[str, asyncio.Task[None]] = {}
+        self.cycles = 0
+
+    def add(self, track: Track) -> None:
+        """Take charge of a worker."""
+        self.tracks[track.name] = track
+
+    def cycle(self) -> str:
+        """Run one cycle and say what it did."""
+        mono, wall = self._monotonic(), self._wall()
+        moved = [track for track in self.tracks.values() if self._one(track, mono, wall)]
+        self._record(wall)
+        self.cycles += 1
+        if not moved:
+            return f"{len(self.tracks)} workers, nothing to change"
+        return "; ".join(f"{t.name}: {t.decision.reason}" for t in moved if t.decision)
+
+    def _one(self, track: Track, mono: float, wall: float) -> bool:
+        track.note_granted(mono, wall)
+        self._take(track, mono, wall)
+        if track.actuator.granted is None:
+            return False
+        return self._aim(track, track.decide(self.book.on(track.name), wall))
+
+    def _take(self, track: Track, mono: float, wall: float) -> None:
+        taken = track.measure(mono, wall)
+        lease = self.book.add(track.name, taken) if taken else None
+        if taken is None or lease is None:
+            return
+        track.remember(taken)
+        self._samples.append(LeaseSample(lease.id, taken))
+        held_core_s = taken.held_cores * taken.interval_s
+        used_core_s = taken.used_cores * taken.interval_s
+        self._ledger.extend(
+            ledger_minutes(wall, taken.interval_s, held_core_s, used_core_s, self.host_cores)
+        )
+
+    def _aim(self, track: Track, decision: Decision) -> bool:
+        """Hand the decision to the actuator; True when it is a new one."""
+        lease = self.book.on(track.name)
+        lease_id = lease.id if lease else None
+        track.actuator.want(decision, lease_id)
+        before = track.decision
+        track.decision = decision
+        if before is None or before.to_vcpus != decision.to_vcpus:
+            track.decided_at = decision.at
+        self._decisions.append(LeaseDecision(lease_id, decision))
+        moves = decision.to_vcpus != decision.from_vcpus
+        return moves and (before is None or before.to_vcpus != decision.to_vcpus)
+
+    def _record(self, wall: float) -> None:
+        """Give this cycle's records away, as one batch."""
+        batch = Batch(
+            leases=tuple(self.book.all()),
+            samples=tuple(self._samples),
+            events=tuple(self._events),
+            decisions=tuple(self._decisions),
+            workers=tuple(self._worker_states(wall)),
+            ledger=tuple(self._ledger),
+            beats=(Beat(self._started_at, wall),),
+        )
+        self._samples, self._events, self._decisions, self._ledger = [], [], [], []
+        self._writer.submit(batch)
+
+    def _worker_states(self, wall: float) -> Iterator[WorkerState]:
+        for track in self.tracks.values():
+            if track.reading is not None:
+                vm = track.settings.vm_name
+                yield WorkerState(track.name, vm, track.granted, track.reading, self._boot_id, wall)
+
+    def ended(self, event: Event) -> None:
+        """Take in what an attempt came to; the actuator calls this."""
+        track = self.tracks[event.worker]
+        track.note_granted(self._monotonic(), self._wall())
+        self._events.append(event)
+        level = logging.INFO if event.result == "applied" else logging.WARNING
+        log.log(
+            level,
+            "%s: %d -> %d vCPUs %s in %.1f s (%s)%s",
+            event.worker,
+            event.from_vcpus,
+            event.got_vcpus,
+            event.result,
+            event.took_s,
+            event.reason,
+            f": {event.detail}" if event.detail else "",
+        )
+
+    # What pokes and the reconciler may do to the workers.
+
+    def manages(self, worker: str) -> bool:
+        """Whether this host has a worker of this name."""
+        return worker in self.tracks
+
+    def lease_on(self, worker: str) -> Lease | None:
+        """Return the open lease on a worker."""
+        return self.book.on(worker)
+
+    async def begin(self, placement: Placement) -> Lease | None:
+        """Open the lease of a job that occupies its worker, and start sizing at once."""
+        track = self.tracks[placement.worker]
+        held = self.book.on(track.name)
+        if held is not None and held.placement.key == placement.key:
+            return self.book.open(placement, self._wall())
+        mono, wall = self._monotonic(), self._wall()
+        self._take(track, mono, wall)
+        track.samples.clear()
+        lease = self.book.open(placement, wall)
+        if lease is None:
+            return None
+        log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
+        self._one(track, mono, wall)
+        await self._durable(wall)
+        return lease
+
+    async def sized(self, worker: str, timeout_s: float) -> bool:
+        """Wait until the worker's sizing has ended, well or not."""
+        return await self.tracks[worker].actuator.settled(timeout_s)
+
+    async def finish(self, lease: Lease, found: list[Placement], at: float) -> bool:
+        """Close the lease if the scheduler's words say that its run is over."""
+        reason = self.book.ended(lease, found)
+        here = _on_its_worker(lease, found)
+        if reason is None and here is not None and here.phase is JobPhase.ENDING:
+            reason = CloseReason.ENDED
+        if reason is None:
+            return False
+        self.close(lease, at, reason, here)
+        await self._durable(self._wall())
+        return True
+
+    def close(
+        self, lease: Lease, at: float, reason: CloseReason, last: Placement | None = None
+    ) -> None:
+        """Take the last sample, close the lease, give the worker its idle size."""
+        track = self.tracks[lease.placement.worker]
+        mono, wall = self._monotonic(), self._wall()
+        self._take(track, mono, wall)
+        self._record(wall)
+        closed = self.book.close(lease, max(at, wall), reason, last)
+        track.samples.clear()
+        log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
+        self._one(track, mono, wall)
+
+    async def _durable(self, wall: float) -> None:
+        self._record(wall)
+        if not await asyncio.to_thread(self._writer.flush, DURABLE_S):
+            log.warning("the record is behind; jobs go on, see hotslot status")
+
+    # Looking at the hypervisor, beside the cycle.
+
+    def observe(self) -> None:
+        """Look at every worker that is not being looked at or acted on."""
+        for track in self.tracks.values():
+            running = self._observing.get(track.name)
+            if track.actuator.busy or (running is not None and not running.done()):
+                continue
+            self._observing[track.name] = asyncio.create_task(self.look(track))
+
+    async def look(self, track: Track) -> None:
+        """Read a worker's state from its hypervisor; a VM that is gone loses its lease."""
+        try:
+            state = await track.actuator.refresh()
+        except VmGone as error:
+            self._gone(track, str(error))
+            return
+        except DriverError as error:
+            log.warning("%s: %s", track.name, error)
+            return
+        try:
+            restarted = track.bind(state.pid)
+        except MeterError as error:
+            log.warning("%s: %s", track.name, error)
+            return
+        if restarted:
+            self._lost(track, "its VM was restarted")
+        track.note_granted(self._monotonic(), self._wall())
+
+    async def look_at_all(self) -> None:
+        """Adopt the VMs as they are."""
+        await asyncio.gather(*(self.look(track) for track in self.tracks.values()))
+
+    def _gone(self, track: Track, words: str) -> None:
+        if track.alive():
+            log.warning("%s: its process runs, but: %s", track.name, words)
+            return
+        if track.clock is not None or self.book.on(track.name):
+            self._lost(track, words)
+        track.release()
+        track.held.change(self._monotonic(), 0)
+
+    def _lost(self, track: Track, words: str) -> None:
+        lease = self.book.on(track.name)
+        log.warning("%s: %s", track.name, words)
+        if lease is not None:
+            self.close(lease, self._wall(), CloseReason.LOST)
+
+    async def stop(self) -> None:
+        """End what runs beside the cycle; VMs and jobs go on."""
+        for task in self._observing.values():
+            task.cancel()
+        await asyncio.gather(*self._observing.values(), return_exceptions=True)
+        self._record(self._wall())
+        for track in self.tracks.values():
+            await track.actuator.close()
+            track.release()
+
+
+def _on_its_worker(lease: Lease, found: list[Placement]) -> Placement | None:
+    same = [p for p in found if p.job_id == lease.placement.job_id]
+    here = [p for p in same if p.worker == lease.placement.worker]
+    return next(iter(here or same), None)

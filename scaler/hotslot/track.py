@@ -1,0 +1,185 @@
+"""What the loop remembers of one worker from cycle to cycle."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from hotslot.act.actuator import Actuator
+from hotslot.config import Worker
+from hotslot.decide.policy import Policy, View
+from hotslot.errors import MeterError
+from hotslot.measure.intervals import sample
+from hotslot.measure.procfs import born_s
+from hotslot.measure.vcpus import VcpuClock
+from hotslot.model import Decision, Lease, Reading, Sample
+
+log = logging.getLogger(__name__)
+
+ClockFor = Callable[[int, float], VcpuClock]
+"""Makes the clock of a process, named by its pid and its birth in s since boot."""
+
+
+class Held:
+    """The integral of plugged vCPUs over time, exact between two looks.
+
+    Worked: 2 vCPUs, a third after 0.4 s, taken after 1 s: 2 x 0.4 + 3 x 0.6 = 2.6 vCPU-seconds.
+    """
+
+    def __init__(self) -> None:
+        self.vcpus = 0
+        self._since: float | None = None
+        self._sum = 0.0
+
+    def change(self, now: float, vcpus: int) -> None:
+        """From ``now`` (monotonic s) on, this many are plugged."""
+        self._sum += self._until(now)
+        self._since = now
+        self.vcpus = vcpus
+
+    def take(self, now: float) -> float:
+        """Return vCPU-seconds since the last take."""
+        total = self._sum + self._until(now)
+        self._sum, self._since = 0.0, now
+        return total
+
+    def _until(self, now: float) -> float:
+        return 0.0 if self._since is None else self.vcpus * max(0.0, now - self._since)
+
+
+@dataclass(slots=True)
+class Track:
+    """One worker: its settings, its hand (actuator), its clock, its recent past.
+
+    ``history_s`` bounds the samples that a policy sees.
+    """
+
+    settings: Worker
+    policy: Policy
+    actuator: Actuator
+    clock_for: ClockFor
+    history_s: float = 600.0
+    clock: VcpuClock | None = None
+    process: tuple[int, float] | None = None
+    reading: Reading | None = None
+    samples: deque[Sample] = field(default_factory=deque)
+    held: Held = field(default_factory=Held)
+    changed_at: float | None = None
+    decision: Decision | None = None
+    decided_at: float | None = None
+    last: Sample | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def granted(self) -> int:
+        """VCPUs that were plugged when last looked at."""
+        return self.held.vcpus
+
+    def request_of(self, lease: Lease) -> int:
+        """Return the request as far as this worker was built for it."""
+        return min(max(lease.request, self.settings.floor), self.settings.ceiling)
+
+    def bind(self, pid: int) -> bool:
+        """Watch this process; True when another one was watched before: the VM was restarted.
+
+        Raises MeterError when there is no such process.
+        """
+        born = born_s(pid)
+        if self.process == (pid, born) and self.clock is not None:
+            return False
+        was_another = self.process is not None and self.process != (pid, born)
+        if self.clock is not None:
+            self.clock.close()
+        if was_another:
+            self.reading = None
+        self.clock, self.process = self.clock_for(pid, born), (pid, born)
+        return was_another
+
+    def alive(self) -> bool:
+        """Whether the watched process still runs."""
+        try:
+            return self.process is not None and born_s(self.process[0]) == self.process[1]
+        except MeterError:
+            return False
+
+    def release(self) -> None:
+        """Let go of the process and of what was read from it."""
+        if self.clock is not None:
+            self.clock.close()
+        self.clock = self.reading = self.process = None
+
+    def ran(self, vcpus: Collection[int]) -> frozenset[int]:
+        """Return those of these vCPUs that are online in the guest; none if it cannot be read."""
+        if self.clock is None:
+            return frozenset()
+        try:
+            return self.clock.ran(vcpus)
+        except MeterError:
+            return frozenset()
+
+    def note_granted(self, mono: float, wall: float) -> None:
+        """Take over what the actuator has read back."""
+        attached = self.actuator.granted
+        if attached is None or (attached == self.held.vcpus and self.changed_at is not None):
+            return
+        self.held.change(mono, attached)
+        self.changed_at = wall
+
+    def measure(self, mono: float, wall: float) -> Sample | None:
+        """Read the vCPUs; None when there is nothing to compare with, or nothing to read.
+
+        A problem is logged when it changes, as old and new.
+        """
+        if self.clock is None:
+            return None
+        try:
+            reading = self.clock.read(mono)
+        except MeterError as error:
+            self._problem(str(error))
+            self.reading = None
+            return None
+        self._problem("")
+        before, self.reading = self.reading, reading
+        held = self.held.take(mono)
+        if before is None or mono <= before.monotonic_s:
+            return None
+        self.last = sample(
+            before,
+            reading,
+            at=wall,
+            granted_vcpus=self.granted,
+            held_cores=held / (mono - before.monotonic_s),
+        )
+        return self.last
+
+    def remember(self, taken: Sample) -> None:
+        """Keep a sample for the policy, and let go of those that are too old."""
+        self.samples.append(taken)
+        while self.samples[0].at < taken.at - self.history_s:
+            self.samples.popleft()
+
+    def decide(self, lease: Lease | None, wall: float) -> Decision:
+        """Say what this worker should have now, and why."""
+        if lease is None:
+            return self._to(self.settings.floor, "no job; the idle size", wall, wall)
+        if not self.samples:
+            words = f"job {lease.placement.job_id} starts; its request"
+            return self._to(self.request_of(lease), words, wall, wall)
+        view = View(self.request_of(lease), self.granted, self.samples, self.changed_at)
+        wish = self.policy.wish(view)
+        last = self.samples[-1]
+        return self._to(wish.vcpus, wish.reason, wall, last.at - last.interval_s)
+
+    def _to(self, vcpus: int, reason: str, wall: float, detected_at: float) -> Decision:
+        return Decision(self.name, wall, self.granted, vcpus, reason, detected_at)
+
+    def _problem(self, words: str) -> None:
+        if words != self.problem:
+            log.warning("%s: %s -> %s", self.name, self.problem or "measured", words or "measured")
+            self.problem = words

@@ -1,0 +1,154 @@
+"""The agent's parts, made from a configuration and put together."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from hotslot import schedulers
+from hotslot.act import driver as drivers
+from hotslot.act.actuator import Actuator
+from hotslot.act.driver import Driver
+from hotslot.config import Config, Worker
+from hotslot.decide.limits import limited
+from hotslot.decide.policies import build
+from hotslot.desk import Desk
+from hotslot.drains import Span
+from hotslot.leases import LeaseBook
+from hotslot.loop import Loop
+from hotslot.measure.vcpus import VcpuClock
+from hotslot.model import Lease
+from hotslot.pokes import Pokes
+from hotslot.reconcile import Reconciler
+from hotslot.record.batch import Beat, WorkerState
+from hotslot.record.store import Store
+from hotslot.record.writer import Writer
+from hotslot.track import Track
+
+AWAY_KEPT_S = 86_400.0
+"""Times in which no agent answered are remembered for a day."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an agent is made of."""
+
+    host: str
+    cores: int
+    started_at: float
+    driver: Driver
+    desk: Desk
+    loop: Loop
+    pokes: Pokes
+    reconciler: Reconciler
+    writer: Writer
+    away: list[Span]
+    compare_soon: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def close(self) -> None:
+        """End what runs; VMs and jobs go on."""
+        await self.pokes.close()
+        await self.desk.close()
+        await self.loop.stop()
+        await self.driver.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the record knows of the last agent: its open leases, last readings and beats."""
+
+    leases: list[Lease]
+    workers: list[WorkerState]
+    beats: list[Beat]
+
+
+def past_of(store: Store) -> Past:
+    """Read what a new agent goes on from."""
+    beats = store.beats(time.time() - AWAY_KEPT_S)
+    return Past(store.open_leases(), store.workers(), beats)
+
+
+def wire(config: Config, writer: Writer, past: Past) -> Parts:
+    """Make an agent's parts; ConfigError when a driver, scheduler or policy cannot be had."""
+    now = time.time()
+    host = config.host.name or socket.gethostname().split(".")[0]
+    cores = config.host.cores or psutil.cpu_count() or 1
+    driver = drivers.connect(config.driver.name, config.driver.settings)
+    scheduler = schedulers.connect(config.scheduler.name, config.scheduler.settings)
+    desk = Desk(scheduler, [worker.name for worker in config.workers])
+    book = LeaseBook(writer, past.leases)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    loop = Loop((), book, writer, host_cores=cores, boot_id=boot_id)
+    slots = asyncio.Semaphore(config.agent.actions_at_once)
+    last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
+    for worker in config.workers:
+        loop.add(_track(config, worker, driver, loop, slots, last))
+    pokes = Pokes(loop, desk, pokes_per_s=config.agent.pokes_per_s)
+    away = away_spans(past.beats, now)
+    reconciler = Reconciler(
+        loop,
+        desk,
+        away=away,
+        unanswered=pokes.unanswered,
+        agent_wait_s=config.agent.agent_wait_s,
+    )
+    return Parts(host, cores, now, driver, desk, loop, pokes, reconciler, writer, away)
+
+
+def away_spans(beats: list[Beat], now: float) -> list[Span]:
+    """Return the times between the spans in which an agent was alive, until now.
+
+    Worked: alive 100-200 and 260-300, now 330: away 200-260 and 300-330.
+    """
+    ends = [beat.last_at for beat in beats]
+    starts = [*(beat.started_at for beat in beats[1:]), now]
+    return [Span(end, start) for end, start in zip(ends, starts, strict=True) if start > end]
+
+
+def _track(
+    config: Config,
+    worker: Worker,
+    driver: Driver,
+    loop: Loop,
+    slots: asyncio.Semaphore,
+    last: Mapping[str, WorkerState],
+) -> Track:
+    parameters = config.policy.settings
+    policy = limited(
+        build(config.policy.name, parameters),
+        floor=worker.floor,
+        ceiling=worker.ceiling,
+        cooldown_s=config.limits.cooldown_s,
+        max_step_down=config.limits.max_step_down,
+    )
+    actuator = Actuator(
+        worker.name,
+        worker.vm_name,
+        driver,
+        ran=lambda _, vcpus: loop.tracks[worker.name].ran(vcpus),
+        on_event=loop.ended,
+        slots=slots,
+        deadline_s=config.agent.action_deadline_s,
+    )
+    track = Track(
+        worker,
+        policy,
+        actuator,
+        clock_for=lambda pid, born_s: VcpuClock(pid, born_s, driver.thread_name),
+    )
+    if worker.name in last:
+        _adopt(track, last[worker.name])
+    return track
+
+
+def _adopt(track: Track, last: WorkerState) -> None:
+    """Go on from what the last agent read: the time between is measured by the next reading."""
+    track.process = (last.reading.pid, last.reading.born_s)
+    track.reading = last.reading
+    track.held.change(last.reading.monotonic_s, last.granted_vcpus)

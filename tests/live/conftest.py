@@ -1,0 +1,56 @@
+"""A testbed and an agent for each module, and a summary of what ran live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from live.cluster import Cluster
+from testbed import Testbed
+
+AGENT_WAIT_S = 20
+"""How long a prolog waits for the agent here: long enough for a slow guest, short for a test."""
+
+_NOTES: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/live/" in str(item.path):
+            item.add_marker(pytest.mark.live)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def note() -> Iterator[object]:
+    """Take figures for the summary at the end of the run."""
+    return _NOTES.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    live = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "tests/live/" in report.nodeid and report.when == "call"
+    ]
+    if live or _NOTES:
+        terminalreporter.section("what ran live")
+        terminalreporter.write_line(f"{len(live)} tests with real daemons and virtual machines")
+        for words in _NOTES:
+            terminalreporter.write_line(f"  {words}")
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Testbed]:
+    hook_conf = f"agent=10.77.0.1:8765\nagent_wait_s={AGENT_WAIT_S}\n"
+    with Testbed(workers=3, vcpus=4, cores=8, hook_conf=hook_conf) as bed:
+        yield bed
+
+
+@pytest.fixture(scope="module")
+def cluster(bed: Testbed) -> Iterator[Cluster]:
+    """The testbed with an agent; each test leaves it idle."""
+    with Cluster(bed, agent_wait_s=AGENT_WAIT_S) as cluster:
+        yield cluster
