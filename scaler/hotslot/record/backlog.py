@@ -41,7 +41,8 @@ class Backlog:
 
     def add(self, batch: Batch, now: float) -> None:
         """Take a batch that is newer than all that is here."""
-        self.since = now if self.since is None else self.since
+        if self.since is None and len(batch):
+            self.since = now
         for lease in batch.leases:
             self._add_lease(lease)
         for minute in batch.ledger:

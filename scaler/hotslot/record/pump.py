@@ -18,6 +18,7 @@ BEHIND_S = 5.0
 """Records that wait longer than this, without an error, mean that the disk is too slow."""
 
 LONGEST_RETRY_S = 30.0
+THIN_RETRY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +68,15 @@ class Pump:
         self._points = points
         self._bound = bound
         self._first_retry_s = first_retry_s
-        self._retry_s = 0.0
+        self._retry_s = self._thin_at = 0.0
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting = Backlog(bound)
         self._writing = Backlog(bound)
         self._lost = self._refused = 0
+        self._refusals: set[str] = set()
         self._error = ""
-        self._given_up = self._closing = False
+        self._given_up = self._closing = self._dropping = False
         self._thread = threading.Thread(target=self._run, name="hotslot-record", daemon=True)
 
     def start(self) -> None:
@@ -134,12 +136,18 @@ class Pump:
             self._succeeded(taken)
 
     def thin(self) -> None:
-        """Thin the samples of leases that have ended, as long as nothing else waits."""
+        """Thin the samples of leases that have ended, as long as nothing else waits.
+
+        Writing goes on without it: a failure is tried again in THIN_RETRY_S.
+        """
+        if self._clock() < self._thin_at:
+            return
         try:
             while not self._has_work() and (lease_id := self._store.next_to_thin()) is not None:
                 self._store.thin_samples(lease_id, self._points)
         except Exception as error:  # noqa: BLE001 (as above)
-            self._failed(Backlog(self._bound), error)
+            self._thin_at = self._clock() + THIN_RETRY_S
+            log.warning("record: an ended lease keeps all of its samples for now: %s", error)
 
     def _run(self) -> None:
         while self._wait_for_work():
@@ -175,15 +183,18 @@ class Pump:
             self._report_refused(self._store.append_what_fits(batch))
 
     def _report_refused(self, refused: list[RowRefused]) -> None:
+        """Count what was left out; log each kind once, since it will come with every cycle."""
         self._refused += len(refused)
-        for sentence in {str(error) for error in refused}:
+        for sentence in {str(error) for error in refused} - self._refusals:
             log.error("record: left out for good: %s", sentence)
+            self._refusals.add(sentence)
 
     def _succeeded(self, written: Backlog) -> None:
         with self._changed:
             self._lost += written.lost_samples
             self._writing = Backlog(self._bound)
             before, self._error, self._retry_s = self._error, "", 0.0
+            self._dropping = False
             self._changed.notify_all()
         if before:
             log.warning("record: failing → ok; %d samples were lost", written.lost_samples)
@@ -197,6 +208,9 @@ class Pump:
             self._given_up = isinstance(error, StoreCorrupt)
         if not before:
             log.error("record: ok → failing: %s; scaling goes on, records wait", error)
+        if taken.lost_samples and not self._dropping:
+            self._dropping = True
+            log.error("record: %d samples wait, the oldest are dropped now", self._bound)
 
     def _condition(self, behind_s: float) -> Condition:
         if self._error:
