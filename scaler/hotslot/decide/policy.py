@@ -14,12 +14,14 @@ class View:
     """All that a policy may know of a worker with a job.
 
     ``samples`` are those since the lease began, oldest first, at most the agent's history
-    (never empty); ``now`` is the time of the last one.
+    (never empty); ``now`` is the time of the last one. ``changed_at``: when ``granted`` was last
+    changed, None if it never was.
     """
 
     request: int
     granted: int
     samples: Sequence[Sample]
+    changed_at: float | None = None
 
     @property
     def now(self) -> float:
