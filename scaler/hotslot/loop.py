@@ -9,19 +9,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from hotslot.errors import DriverError, MeterError, VmGone
 from hotslot.leases import LeaseBook
 from hotslot.model import CloseReason, Decision, Event, JobPhase, Lease, Placement
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
 from hotslot.record.totals import ledger_minutes
-from hotslot.record.writer import Writer
-from hotslot.track import Track
+from hotslot.track import START_S, Track
 
 log = logging.getLogger(__name__)
 
 DURABLE_S = 2.0
 """How long a prolog waits for its lease to be on disk; after that the job goes first."""
+
+
+class Recorder(Protocol):
+    """Takes records without ever blocking; ``written`` says whether all that it took is on disk
+    within a time limit."""
+
+    def submit(self, batch: Batch) -> None: ...
+
+    async def written(self, timeout_s: float) -> bool: ...
 
 
 class Loop:
@@ -31,7 +40,7 @@ class Loop:
         self,
         tracks: Iterable[Track],
         book: LeaseBook,
-        writer: Writer,
+        recorder: Recorder,
         *,
         host_cores: int,
         boot_id: str = "",
@@ -41,7 +50,7 @@ class Loop:
         self.tracks = {track.name: track for track in tracks}
         self.book = book
         self.host_cores = host_cores
-        self._writer = writer
+        self._recorder = recorder
         self._wall = wall
         self._monotonic = monotonic
         self._boot_id = boot_id
@@ -112,7 +121,7 @@ class Loop:
             beats=(Beat(self._started_at, wall),),
         )
         self._samples, self._events, self._decisions, self._ledger = [], [], [], []
-        self._writer.submit(batch)
+        self._recorder.submit(batch)
 
     def _worker_states(self, wall: float) -> Iterator[WorkerState]:
         for track in self.tracks.values():
@@ -160,6 +169,7 @@ class Loop:
         lease = self.book.open(placement, wall)
         if lease is None:
             return None
+        track.starting_until = wall + START_S
         log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
         self._one(track, mono, wall)
         await self._durable(wall)
@@ -196,7 +206,7 @@ class Loop:
 
     async def _durable(self, wall: float) -> None:
         self._record(wall)
-        if not await asyncio.to_thread(self._writer.flush, DURABLE_S):
+        if not await self._recorder.written(DURABLE_S):
             log.warning("the record is behind; jobs go on, see hotslot status")
 
     # Looking at the hypervisor, beside the cycle.

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hotslot.act.actuator import Actuator
 from hotslot.config import Worker
@@ -13,12 +14,25 @@ from hotslot.decide.policy import Policy, View
 from hotslot.errors import MeterError
 from hotslot.measure.intervals import sample
 from hotslot.measure.procfs import born_s
-from hotslot.measure.vcpus import VcpuClock
 from hotslot.model import Decision, Lease, Reading, Sample
 
 log = logging.getLogger(__name__)
 
-ClockFor = Callable[[int, float], VcpuClock]
+START_S = 60.0
+"""How long a job that starts is owed its request, whatever it uses, if a plug fails at first."""
+
+
+class Clock(Protocol):
+    """Reads the vCPU threads of one process; raises MeterError."""
+
+    def read(self, monotonic_s: float) -> Reading: ...
+
+    def ran(self, vcpus: Collection[int]) -> frozenset[int]: ...
+
+    def close(self) -> None: ...
+
+
+ClockFor = Callable[[int, float], Clock]
 """Makes the clock of a process, named by its pid and its birth in s since boot."""
 
 
@@ -60,8 +74,9 @@ class Track:
     policy: Policy
     actuator: Actuator
     clock_for: ClockFor
+    born_of: Callable[[int], float] = born_s
     history_s: float = 600.0
-    clock: VcpuClock | None = None
+    clock: Clock | None = None
     process: tuple[int, float] | None = None
     reading: Reading | None = None
     samples: deque[Sample] = field(default_factory=deque)
@@ -69,6 +84,7 @@ class Track:
     changed_at: float | None = None
     decision: Decision | None = None
     decided_at: float | None = None
+    starting_until: float | None = None
     last: Sample | None = None
     problem: str = ""
 
@@ -90,7 +106,7 @@ class Track:
 
         Raises MeterError when there is no such process.
         """
-        born = born_s(pid)
+        born = self.born_of(pid)
         if self.process == (pid, born) and self.clock is not None:
             return False
         was_another = self.process is not None and self.process != (pid, born)
@@ -104,7 +120,7 @@ class Track:
     def alive(self) -> bool:
         """Whether the watched process still runs."""
         try:
-            return self.process is not None and born_s(self.process[0]) == self.process[1]
+            return self.process is not None and self.born_of(self.process[0]) == self.process[1]
         except MeterError:
             return False
 
@@ -165,12 +181,21 @@ class Track:
             self.samples.popleft()
 
     def decide(self, lease: Lease | None, wall: float) -> Decision:
-        """Say what this worker should have now, and why."""
+        """Say what this worker should have now, and why.
+
+        A job that starts gets its request, tried for up to ``START_S``; one that was adopted
+        keeps what it has until there is a sample to judge by.
+        """
         if lease is None:
             return self._to(self.settings.floor, "no job; the idle size", wall, wall)
+        if self.starting_until is not None:
+            request = self.request_of(lease)
+            if self.granted < request and wall < self.starting_until:
+                words = f"job {lease.placement.job_id} starts; its request"
+                return self._to(request, words, wall, wall)
+            self.starting_until = None
         if not self.samples:
-            words = f"job {lease.placement.job_id} starts; its request"
-            return self._to(self.request_of(lease), words, wall, wall)
+            return self._to(self.granted, "no sample yet; as it is", wall, wall)
         view = View(self.request_of(lease), self.granted, self.samples, self.changed_at)
         wish = self.policy.wish(view)
         last = self.samples[-1]

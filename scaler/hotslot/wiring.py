@@ -26,7 +26,7 @@ from hotslot.measure.vcpus import VcpuClock
 from hotslot.model import Lease
 from hotslot.pokes import Pokes
 from hotslot.reconcile import Reconciler
-from hotslot.record.batch import Beat, WorkerState
+from hotslot.record.batch import Batch, Beat, WorkerState
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
 from hotslot.track import Track
@@ -59,6 +59,19 @@ class Parts:
         await self.driver.close()
 
 
+class Recording:
+    """The writer as the loop sees it."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def submit(self, batch: Batch) -> None:
+        self._writer.submit(batch)
+
+    async def written(self, timeout_s: float) -> bool:
+        return await asyncio.to_thread(self._writer.flush, timeout_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What the record knows of the last agent: its open leases, last readings and beats."""
@@ -84,7 +97,7 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     desk = Desk(scheduler, [worker.name for worker in config.workers])
     book = LeaseBook(writer, past.leases)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    loop = Loop((), book, writer, host_cores=cores, boot_id=boot_id)
+    loop = Loop((), book, Recording(writer), host_cores=cores, boot_id=boot_id)
     slots = asyncio.Semaphore(config.agent.actions_at_once)
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
     for worker in config.workers:

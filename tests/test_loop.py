@@ -1,0 +1,257 @@
+"""The cycle, with a hypervisor and vCPU threads in memory and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+
+import pytest
+from builders import placement
+from fakes.driver import FakeDriver, FakeVm, Fault
+from fakes.virtual_time import in_virtual_time
+from test_leases import MemoryLedger
+
+from hotslot.act.actuator import Actuator
+from hotslot.config import Worker
+from hotslot.decide.limits import limited
+from hotslot.decide.window import Window
+from hotslot.errors import MeterError
+from hotslot.leases import LeaseBook
+from hotslot.loop import Loop
+from hotslot.model import CloseReason, JobPhase, Reading, VcpuTimes
+from hotslot.record.batch import Batch
+from hotslot.track import Track
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class FakeThreads:
+    """vCPU threads that run as much as the load wants and the VM has."""
+
+    def __init__(self, vm: FakeVm, load: Callable[[], float]) -> None:
+        self._vm = vm
+        self._load = load
+        self._run = 0.0
+        self._then: float | None = None
+
+    def read(self, monotonic_s: float) -> Reading:
+        if not self._vm.alive:
+            raise MeterError("process 4711 has ended")
+        if self._then is not None:
+            busy = min(self._load(), float(len(self._vm.attached)))
+            self._run += busy * (monotonic_s - self._then)
+        self._then = monotonic_s
+        return Reading(monotonic_s, self._vm.pid, 1.0, {0: VcpuTimes(int(self._run * 1e9), 0)})
+
+    def ran(self, vcpus: Collection[int]) -> frozenset[int]:
+        return frozenset(vcpus)
+
+    def close(self) -> None: ...
+
+
+class MemoryRecorder:
+    """Keeps batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def submit(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    async def written(self, timeout_s: float) -> bool:
+        return True
+
+
+class World:
+    """Two workers of four vCPUs, a job to come, and a load to set."""
+
+    def __init__(self, *names: str) -> None:
+        self.load = 0.0
+        names = names or ("w1",)
+        self.vms = {name: FakeVm(max_vcpus=4) for name in names}
+        self.driver = FakeDriver(**self.vms)
+        self.ledger = MemoryLedger()
+        self.recorder = MemoryRecorder()
+        self.book = LeaseBook(self.ledger)
+        self.loop = Loop((), self.book, self.recorder, host_cores=8, wall=now, monotonic=now)
+        slots = asyncio.Semaphore(4)
+        for name in names:
+            self.loop.add(self._track(name, slots))
+
+    def _track(self, name: str, slots: asyncio.Semaphore) -> Track:
+        actuator = Actuator(
+            name,
+            name,
+            self.driver,
+            ran=lambda _, vcpus: frozenset(vcpus),
+            on_event=self.loop.ended,
+            slots=slots,
+            monotonic=now,
+            wall=now,
+        )
+        policy = limited(Window(window_s=10), floor=1, ceiling=4, cooldown_s=2, max_step_down=4)
+        vm = self.vms[name]
+        return Track(
+            Worker(name=name, ceiling=4),
+            policy,
+            actuator,
+            clock_for=lambda pid, born: FakeThreads(vm, lambda: self.load),
+            born_of=self._born,
+        )
+
+    def _born(self, pid: int) -> float:
+        if not all(vm.alive for vm in self.vms.values()):
+            raise MeterError(f"process {pid} has ended")
+        return 1.0
+
+    async def run(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.loop.cycle()
+            await asyncio.sleep(1)
+
+    async def start(self, **fields: int) -> None:
+        await self.loop.look_at_all()
+        await self.run(2)
+        assert await self.loop.begin(placement(**fields))
+        assert await self.loop.sized("w1", 10)
+
+    def granted(self, worker: str = "w1") -> int:
+        return len(self.vms[worker].attached)
+
+
+@in_virtual_time
+async def test_a_job_gets_its_request_before_it_starts() -> None:
+    world = World()
+    await world.start(cpus=3)
+    assert world.granted() == 3
+
+
+@in_virtual_time
+async def test_a_request_beyond_the_worker_is_bounded_by_its_ceiling() -> None:
+    world = World()
+    await world.start(cpus=64)
+    assert world.granted() == 4
+
+
+@in_virtual_time
+async def test_granted_follows_the_load_down_and_up() -> None:
+    world = World()
+    world.load = 4.0
+    await world.start()
+    await world.run(5)
+    world.load = 1.0
+    await world.run(14)
+    assert world.granted() == 2
+    world.load = 4.0
+    await world.run(4)
+    assert world.granted() == 4
+
+
+@in_virtual_time
+async def test_an_ended_job_leaves_an_idle_sized_worker_and_a_closed_lease() -> None:
+    world = World()
+    await world.start()
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    ended = placement(phase=JobPhase.ENDING, outcome="COMPLETED")
+    assert await world.loop.finish(lease, [ended], now())
+    await world.run(3)
+    assert world.granted() == 1
+    assert world.loop.lease_on("w1") is None
+    (kept,) = world.ledger.leases.values()
+    assert kept.close_reason is CloseReason.ENDED
+    assert kept.placement.outcome == "COMPLETED"
+
+
+@in_virtual_time
+async def test_a_forged_end_changes_nothing() -> None:
+    world = World()
+    await world.start()
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    assert not await world.loop.finish(lease, [placement()], now())
+    assert world.loop.lease_on("w1") is not None
+
+
+@in_virtual_time
+async def test_a_vm_that_dies_loses_its_lease() -> None:
+    world = World()
+    await world.start()
+    world.vms["w1"].alive = False
+    world.loop.observe()
+    await world.run(2)
+    (kept,) = world.ledger.leases.values()
+    assert kept.close_reason is CloseReason.LOST
+    assert world.loop.tracks["w1"].granted == 0
+
+
+@in_virtual_time
+async def test_a_vm_that_comes_back_is_adopted_and_given_its_idle_size() -> None:
+    world = World()
+    await world.start()
+    world.vms["w1"].alive = False
+    world.loop.observe()
+    await world.run(2)
+    world.vms["w1"].alive = True
+    world.loop.observe()
+    await world.run(3)
+    assert world.loop.tracks["w1"].granted == world.granted() == 1
+
+
+@in_virtual_time
+async def test_one_hung_action_delays_no_other_worker() -> None:
+    world = World("w1", "w2")
+    world.vms["w1"].faults = [Fault.HANG]
+    await world.loop.look_at_all()
+    await world.run(2)
+    await world.loop.begin(placement("1", "w1"))
+    await world.loop.begin(placement("2", "w2"))
+    before = now()
+    assert await world.loop.sized("w2", 10)
+    assert now() - before <= 1.0
+    assert not await world.loop.sized("w1", 5)
+    world.driver.let_go()
+
+
+@in_virtual_time
+async def test_a_refused_plug_lets_the_job_start_with_what_is_there() -> None:
+    world = World()
+    world.vms["w1"].faults = [Fault.REFUSE]
+    await world.start()
+    assert world.granted() == 1
+    assert world.recorder.batches
+    await world.run(5)
+    assert world.granted() == 4, "tried again after a pause"
+
+
+@in_virtual_time
+async def test_totals_equal_the_integral_of_the_samples() -> None:
+    world = World()
+    world.load = 2.0
+    await world.start()
+    await world.run(30)
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    world.loop.close(lease, now(), CloseReason.ENDED)
+    samples = [one.sample for batch in world.recorder.batches for one in batch.samples]
+    (kept,) = world.ledger.leases.values()
+    held = sum(s.held_cores * s.interval_s for s in samples)
+    used = sum(s.used_cores * s.interval_s for s in samples)
+    assert kept.totals.held_core_s == pytest.approx(held, rel=1e-9)
+    assert kept.totals.used_core_s == pytest.approx(used, rel=1e-9)
+    life_s = (kept.closed_at or 0) - kept.opened_at
+    assert kept.totals.life_s == pytest.approx(life_s, abs=1e-6)
+    ledger = sum(minute.held_core_s for b in world.recorder.batches for minute in b.ledger)
+    assert ledger == pytest.approx(held, rel=1e-9)
+
+
+@in_virtual_time
+async def test_a_late_poke_of_a_closed_run_opens_nothing() -> None:
+    world = World()
+    await world.start()
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    world.loop.close(lease, now(), CloseReason.ENDED)
+    assert await world.loop.begin(placement()) is None
