@@ -300,21 +300,16 @@ def test_an_agent_that_starts_again_goes_on_where_the_last_one_was(path: Path) -
     first.close_lease(ended)
     first.submit(Batch(workers=(worker_state(),), beats=(Beat(100.0, 150.0),)))
     assert first.close(5)
-    second = Writer(Store(path))
+    store = Store(path)
+    assert store.open_leases() == [left_open]
+    assert store.workers() == [worker_state()]
+    assert store.beats() == [Beat(100.0, 150.0)]
+    second = Writer(store)
     second.start()
-    assert second.open_leases() == [left_open]
-    assert second.workers() == [worker_state()]
-    assert second.away_spans(180.0) == [(150.0, 180.0)]
+    assert second.open_lease(placement("12"), 300.0) == left_open
     assert second.open_lease(placement("13"), 300.0) == ended
     assert second.open_lease(placement("14"), 300.0).id == 3
     assert second.close(5)
-
-
-def test_the_first_agent_was_never_away(path: Path) -> None:
-    writer = Writer(Store(path))
-    writer.start()
-    assert writer.away_spans(180.0) == []
-    assert writer.close(5)
 
 
 def test_a_lease_that_has_ended_is_thinned(path: Path) -> None:

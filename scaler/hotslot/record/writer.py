@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hotslot.model import Lease, Placement
-from hotslot.record.batch import Batch, LeaseDecision, WorkerState
+from hotslot.record.batch import Batch, LeaseDecision
 from hotslot.record.known import REMEMBERED, KnownLeases
 from hotslot.record.pump import Condition, Pump, WriterState
 from hotslot.record.store import Store
@@ -38,10 +38,7 @@ class Writer:
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open_leases = store.open_leases()
-        self._workers = store.workers()
-        self._beats = store.beats()
-        history = [*store.closed_leases(REMEMBERED), *self._open_leases]
+        history = [*store.closed_leases(REMEMBERED), *store.open_leases()]
         self._known = KnownLeases(history, store.last_lease_id())
         self._decided: dict[str, tuple[int | None, int, int]] = {}
         self._pump = Pump(store, points, bound, first_retry_s, clock)
@@ -49,23 +46,6 @@ class Writer:
     def start(self) -> None:
         """Start the thread."""
         self._pump.start()
-
-    def open_leases(self) -> list[Lease]:
-        """Return the leases that were open when the last agent ended, for this one to adopt."""
-        return list(self._open_leases)
-
-    def workers(self) -> list[WorkerState]:
-        """Return what the last agent saw last of each worker."""
-        return list(self._workers)
-
-    def away_spans(self, now: float) -> list[tuple[float, float]]:
-        """Return when no agent was alive before this one started, as (start, end), oldest first.
-
-        ``now`` ends the last span. None before the first agent ever.
-        """
-        ends = [beat.last_at for beat in self._beats]
-        starts = [*(beat.started_at for beat in self._beats[1:]), now]
-        return [(end, start) for end, start in zip(ends, starts, strict=False) if start > end]
 
     def open_lease(self, placement: Placement, at: float) -> Lease:
         """Return the lease of this run of the job, opened now unless there is one already.
