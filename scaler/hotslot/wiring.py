@@ -119,9 +119,9 @@ def away_spans(beats: list[Beat], now: float) -> list[Span]:
 
     Worked: alive 100-200 and 260-300, now 330: away 200-260 and 300-330.
     """
-    ends = [beat.last_at for beat in beats]
     starts = [*(beat.started_at for beat in beats[1:]), now]
-    return [Span(end, start) for end, start in zip(ends, starts, strict=True) if start > end]
+    pairs = zip(beats, starts, strict=False)
+    return [Span(beat.last_at, start) for beat, start in pairs if start > beat.last_at]
 
 
 def _track(

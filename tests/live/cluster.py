@@ -128,11 +128,11 @@ class Cluster:
     # --- commands -----------------------------------------------------------------------------
 
     def hotslot(
-        self, *arguments: str, check: bool = True, timeout: float = 60
+        self, *arguments: str, check: bool = True, timeout: float = 60, columns: str = "120"
     ) -> subprocess.CompletedProcess[str]:
         """Run a hotslot command on the host."""
         command = [str(BIN / "hotslot"), "-c", str(self.config), *arguments]
-        env = {"PATH": os.environ["PATH"], "COLUMNS": "120", "LANG": "C.UTF-8"}
+        env = {"PATH": os.environ["PATH"], "COLUMNS": columns, "LANG": "C.UTF-8"}
         return self.bed.host(command, check=check, timeout=timeout, env=env)
 
     def json(self, *arguments: str) -> Any:
