@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import fcntl
 import logging
 import os
@@ -12,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 from hotslot import __version__
@@ -99,13 +101,21 @@ async def _compare(parts: Parts, interval_s: float) -> None:
 @contextlib.asynccontextmanager
 async def _serving(config: Config, parts: Parts) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
-        commands = command_app(lambda: snapshot(config, parts))
+        commands = command_app(
+            lambda: snapshot(config, parts), partial(_driver_check, config, parts)
+        )
         runner = await serve_commands(commands, config.agent.socket, config.agent.socket_group)
         stack.push_async_callback(runner.cleanup)
         if config.agent.listen is not None:
             runner = await serve_hooks(hook_app(parts.pokes.answer), config.agent.listen)
             stack.push_async_callback(runner.cleanup)
         yield
+
+
+async def _driver_check(config: Config, parts: Parts) -> list[dict[str, object]]:
+    """Look at the hypervisor over the agent's own connections: it may allow only one."""
+    found = await parts.driver.check([worker.vm_name for worker in config.workers])
+    return [dataclasses.asdict(one) for one in found]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -21,6 +21,7 @@ POKE_BYTES = 1024
 
 AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
 Status = Callable[[], Mapping[str, object]]
+Look = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
 
 def hook_app(answer: AnswerPoke) -> web.Application:
@@ -39,14 +40,18 @@ def hook_app(answer: AnswerPoke) -> web.Application:
     return app
 
 
-def command_app(status: Status) -> web.Application:
-    """Return the application for commands: ``GET /v1/status``."""
+def command_app(status: Status, driver_check: Look) -> web.Application:
+    """Return the application for commands: ``GET /v1/status`` and ``GET /v1/driver-check``."""
 
     async def show(_: web.Request) -> web.Response:
         return web.json_response(status())
 
+    async def check(_: web.Request) -> web.Response:
+        return web.json_response({"findings": await driver_check()})
+
     app = web.Application(client_max_size=POKE_BYTES)
     app.router.add_get("/v1/status", show)
+    app.router.add_get("/v1/driver-check", check)
     return app
 
 

@@ -6,6 +6,7 @@ Reads only; each finding says how it is and, when it is not well, what to type.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ import psutil
 
 from hotslot import schedulers
 from hotslot.act import driver as drivers
+from hotslot.client import ask
 from hotslot.config import Config, host_port
-from hotslot.errors import HotslotError
+from hotslot.errors import AgentUnreachable, HotslotError
 from hotslot.measure.procfs import supported
 from hotslot.model import Finding, Level
 
@@ -125,18 +127,26 @@ def _answering(path: Path) -> Iterator[Finding]:
 
 
 def _driver(config: Config) -> list[Finding]:
-    async def look() -> list[Finding]:
-        driver = drivers.connect(config.driver.name, config.driver.settings)
-        try:
-            async with asyncio.timeout(LOOK_S):
-                return await driver.check([worker.vm_name for worker in config.workers])
-        except TimeoutError:
-            what = f"no answer within {LOOK_S:g} s"
-            return [Finding(f"driver {driver.name}", Level.WRONG, what, "is the hypervisor stuck?")]
-        finally:
-            await driver.close()
+    """Ask the running agent, which holds the hypervisor's connections; else look directly."""
+    with contextlib.suppress(AgentUnreachable):
+        answer = ask(config.agent.socket, "/v1/driver-check", LOOK_S)
+        return [
+            Finding(one["subject"], Level(one["level"]), one["found"], one["remedy"])
+            for one in answer["findings"]
+        ]
+    return asyncio.run(_look_at_driver(config))
 
-    return asyncio.run(look())
+
+async def _look_at_driver(config: Config) -> list[Finding]:
+    driver = drivers.connect(config.driver.name, config.driver.settings)
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await driver.check([worker.vm_name for worker in config.workers])
+    except TimeoutError:
+        what = f"no answer within {LOOK_S:g} s"
+        return [Finding(f"driver {driver.name}", Level.WRONG, what, "is the hypervisor stuck?")]
+    finally:
+        await driver.close()
 
 
 def _scheduler(config: Config) -> list[Finding]:

@@ -14,10 +14,10 @@ ANSWER_S = 5.0
 """How long a command waits for the agent's answer."""
 
 
-def ask(socket: Path, path: str) -> dict[str, Any]:
+def ask(socket: Path, path: str, limit_s: float = ANSWER_S) -> dict[str, Any]:
     """Return the agent's answer to ``GET path``; AgentUnreachable says why there is none."""
     try:
-        return asyncio.run(_get(socket, path))
+        return asyncio.run(_get(socket, path, limit_s))
     except PermissionError as error:
         raise AgentUnreachable(
             f"you may not talk to the agent at {socket}; ask for membership in agent.socket_group"
@@ -28,13 +28,13 @@ def ask(socket: Path, path: str) -> dict[str, Any]:
         ) from error
     except (TimeoutError, aiohttp.ClientError, ValueError) as error:
         raise AgentUnreachable(
-            f"the agent at {socket} gave no usable answer within {ANSWER_S:g} s"
+            f"the agent at {socket} gave no usable answer within {limit_s:g} s"
             f" ({_reason(error)}); see its log: journalctl -u hotslotd"
         ) from error
 
 
-async def _get(socket: Path, path: str) -> dict[str, Any]:
-    limit = aiohttp.ClientTimeout(total=ANSWER_S)
+async def _get(socket: Path, path: str, limit_s: float) -> dict[str, Any]:
+    limit = aiohttp.ClientTimeout(total=limit_s)
     connector = aiohttp.UnixConnector(str(socket))
     async with (
         aiohttp.ClientSession(connector=connector, timeout=limit) as session,

@@ -1,0 +1,301 @@
+"""The command ``hotslot``: one short function a command.
+
+Exit codes: 0 all is well, 1 something is wrong or not found, 2 the command line or the
+configuration cannot be used, 3 the agent does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from hotslot import __version__
+from hotslot.config import DEFAULT_PATH, load
+from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
+
+# Tables, HTTP and the database are imported by the commands that need them: --help is instant.
+
+AGO = re.compile(r"(\d{1,6})([smhdw])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType[float]):
+    """A point in time: ``2h`` ago, a date, or a date with a time, local."""
+
+    name = "when"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        if ago := AGO.fullmatch(value):
+            return time.time() - int(ago[1]) * SECONDS[ago[2]]
+        try:
+            return datetime.fromisoformat(value).astimezone().timestamp()
+        except (ValueError, OverflowError):
+            words = f"{value!r} is no time; say 30m, 2h, 7d, 2026-11-21 or 2026-11-21T14:00"
+            self.fail(words, param, ctx)
+
+
+def as_json(command: F) -> F:
+    """Give a command the option --json."""
+    return click.option("--json", "json_", is_flag=True, help="Print JSON for programs.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="hotslot")
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_PATH,
+    show_default=True,
+    envvar="HOTSLOT_CONFIG",
+    help="The configuration file; also from $HOTSLOT_CONFIG.",
+)
+@click.pass_context
+def cli(context: click.Context, path: Path) -> None:
+    """Batch jobs whose CPUs follow what they really use.
+
+    \b
+    Examples:
+      hotslot check              is everything set up well? what to type where it is not
+      hotslot status --watch     the workers of this host, now
+      hotslot jobs --since 7d    what the jobs of a week asked for, held and used
+      hotslot job 4711           one job, with every change of its vCPUs and why
+    """
+    context.obj = path
+
+
+@cli.command()
+@as_json
+@click.pass_obj
+def check(path: Path, json_: bool) -> None:
+    """Check configuration, hypervisor, scheduler and permissions.
+
+    Each line is ok, a warning, or wrong with what to do. Changes nothing. Exit code 1 when
+    something is wrong.
+
+    \b
+    Examples:
+      hotslot check
+      hotslot -c ./hotslot.yaml check --json
+    """
+    from hotslot.check import check as run
+    from hotslot.report.findings import findings_page
+
+    config = load(path)
+    with _progress() as tell:
+        found = run(config, tell)
+    if json_:
+        _print_json([{**_fields(f), "level": f.level.value} for f in found])
+    else:
+        _console().print(findings_page(str(path), found))
+    sys.exit(any(f.level == "wrong" for f in found))
+
+
+@cli.command()
+@as_json
+@click.option("--watch", is_flag=True, help="Keep the screen up to date until Ctrl-C.")
+@click.option("--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True,
+              help="Seconds between two looks with --watch.")  # fmt: skip
+@click.pass_obj
+def status(path: Path, json_: bool, watch: bool, every: float) -> None:
+    """Show the workers now: job, user, requested, granted, used, last decision with its reason.
+
+    \b
+    Examples:
+      hotslot status
+      hotslot status --watch --every 5
+      hotslot status --json | jq '.workers[] | {worker, granted_vcpus}'
+    """
+    from hotslot.client import ask
+    from hotslot.report.status import Status, status_page
+
+    config = load(path)
+    if json_:
+        _print_json(ask(config.agent.socket, "/v1/status"))
+    elif watch:
+        _watch(lambda: status_page(Status.of(ask(config.agent.socket, "/v1/status"))), every)
+    else:
+        _console().print(status_page(Status.of(ask(config.agent.socket, "/v1/status"))))
+
+
+@cli.command()
+@as_json
+@click.option("--since", type=Moment(), default="7d", show_default=True,
+              help="From when on: 30m, 2h, 7d ago, or a date.")  # fmt: skip
+@click.option("--until", type=Moment(), help="Until when; default: now.")
+@click.option("--user", help="Only this user's jobs.")
+@click.option("--state", help="Only these: running, completed, failed, cancelled, timeout …")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
+              help="The newest ones, at most.")  # fmt: skip
+@click.pass_obj
+def jobs(
+    path: Path,
+    json_: bool,
+    since: float,
+    until: float | None,
+    user: str | None,
+    state: str | None,
+    limit: int,
+) -> None:
+    """List jobs: core-hours requested, held and used, and what that makes.
+
+    Works without a running agent.
+
+    \b
+    Examples:
+      hotslot jobs
+      hotslot jobs --since 30d --user alice --json
+      hotslot jobs --state timeout
+    """
+    from hotslot.record.history import History
+    from hotslot.report.as_json import jobs_json
+    from hotslot.report.efficiency import jobs_of
+    from hotslot.report.text import jobs_table
+
+    with History(load(path).record.database) as history:
+        rows = history.jobs(since=since, until=until, user=user, state=state, limit=limit)
+    found = jobs_of(rows)
+    if json_:
+        _print_json(jobs_json(found))
+    else:
+        _console().print(jobs_table(found, time.time()))
+
+
+@cli.command()
+@as_json
+@click.argument("job_id", metavar="ID")
+@click.pass_obj
+def job(path: Path, json_: bool, job_id: str) -> None:
+    """Show one job: figures, every change of its vCPUs with its reason, a plot over time.
+
+    ID is a job's, an array's (all its tasks), or one task's, like 4711_3. Works without a
+    running agent.
+
+    \b
+    Examples:
+      hotslot job 4711
+      hotslot job 4711_3 --json
+    """
+    from hotslot.record.history import History
+    from hotslot.report.as_json import detail_json
+    from hotslot.report.job import JobDetail
+    from hotslot.report.text import job_page
+
+    with History(load(path).record.database) as history:
+        rows = history.leases_of(job_id)
+        if not rows:
+            _fail(1, f"no job {job_id!r} in the record; `hotslot jobs` lists what there is")
+        detail = JobDetail(tuple(_part(history, row) for row in rows))
+    if json_:
+        _print_json(detail_json(detail))
+    else:
+        _console().print(job_page(detail, time.time()))
+
+
+@cli.command()
+@as_json
+@click.pass_obj
+def workers(path: Path, json_: bool) -> None:
+    """List the workers of this host: their bounds, and whether their VMs are up.
+
+    \b
+    Examples:
+      hotslot workers
+      hotslot workers --json
+    """
+    from hotslot.client import ask
+    from hotslot.report.status import Status, workers_table
+
+    answer = ask(load(path).agent.socket, "/v1/status")
+    if json_:
+        _print_json(answer["workers"])
+    else:
+        _console().print(workers_table(Status.of(answer)))
+
+
+def main() -> None:
+    """Run a command; errors are one sentence and what to do next."""
+    try:
+        cli(prog_name="hotslot")
+    except ConfigError as error:
+        _fail(2, str(error))
+    except AgentUnreachable as error:
+        _fail(3, str(error))
+    except HotslotError as error:
+        _fail(1, str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _part(history: Any, row: Any) -> Any:
+    from hotslot.report.job import PartDetail
+
+    lease = row.lease.id
+    return PartDetail(row, history.events(lease), history.samples(lease), history.decisions(lease))
+
+
+def _watch(page: Callable[[], Any], every: float) -> None:
+    from rich.live import Live
+
+    console = _console()
+    try:
+        with Live(page(), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                live.update(page(), refresh=True)
+                time.sleep(every)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Say on a terminal what is being looked at; nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("looking") as spinner:
+        yield lambda what: spinner.update(f"looking at {what}")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(value)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _fail(code: int, words: str) -> NoReturn:
+    click.echo(f"hotslot: {words}", err=True)
+    sys.exit(code)
