@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 import shutil
 import subprocess
-import tempfile
-import threading
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from . import accel, network, progress, recipe, slurm_conf
+from . import accel, cluster_files, progress, recipe, slurm_conf
 from .controller import Controller
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
+from .run_dir import PATH, USERS, RunDir
 from .worker import Machine, Worker
 
-REPO = Path(__file__).resolve().parents[2]
-DEFAULT_HOOK_CONF = f"agent={network.CTL_ADDRESS}:8765\nagent_wait_s=60\n"
-_HOOK_FILES = {
-    "usr/lib/hotslot/hook.py": REPO / "plugin/hotslot_plugin/hook.py",
-    "usr/lib/hotslot/slurm-prolog": REPO / "prolog/slurm-prolog",
-    "usr/lib/hotslot/slurm-epilog": REPO / "epilog/slurm-epilog",
-}
-_USERS = {"root": (0, "/root"), "alice": (1000, "/home/alice"), "bob": (1001, "/home/bob")}
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+Popen = subprocess.Popen[str]
+_CACHED_CORES = 8  # the GrpTRES of the QOS in the cached database
 
 
 class Testbed:
@@ -47,7 +40,7 @@ class Testbed:
         boot_vcpus: int = 1,
         memory_mb: int = 640,
         hooks: bool = True,
-        hook_conf: str = DEFAULT_HOOK_CONF,
+        hook_conf: str = cluster_files.DEFAULT_HOOK_CONF,
         slurm_conf_extra: str = "",
         keep: bool = False,
     ) -> None:
@@ -56,7 +49,7 @@ class Testbed:
         vcpus: the most a worker can have, and what its Slurm node offers; boot_vcpus: what it
         starts with. cores: GrpTRES=cpu of the partition's QOS. hooks: Prolog and Epilog from
         this repository. slurm_conf_extra: lines added to slurm.conf, of which later ones win.
-        keep: leave the run directory behind also on success.
+        keep: leave the run directory behind also on success, as HOTSLOT_KEEP=1 does.
         """
         self._count = workers
         self._vcpus = vcpus
@@ -66,7 +59,7 @@ class Testbed:
         self._hooks = hooks
         self._hook_conf = hook_conf
         self._slurm_conf_extra = slurm_conf_extra
-        self._keep = keep
+        self._keep = keep or os.environ.get("HOTSLOT_KEEP", "") not in ("", "0")
         self._cleanup = ExitStack()
         self.workers: list[Worker] = []
 
@@ -88,54 +81,101 @@ class Testbed:
         if kind is None and not self._keep:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            progress.say(f"the testbed's logs are kept in {self.path}/share/log")
+            progress.say(f"the testbed's logs are kept in {self.run_dir.log}")
 
     def _start(self) -> None:
         start = time.monotonic()
         recipe.build_all()
-        image, kernel, cached_root = (
+        image, kernel, lower = (
             self._cleanup.enter_context(artifact.in_use())
             for artifact in (recipe.WORKER_IMAGE, recipe.WORKER_KERNEL, recipe.CTL_ROOT)
         )
-        chosen = accel.choose(cached_root / "root", kernel)
-        self.path = Path(tempfile.mkdtemp(prefix="hotslot-testbed-"))
-        self.path.chmod(0o755)
-        self.root = self.path / "root"
-        self._make_directories()
-        self._namespaces = Namespaces()
-        self._cleanup.callback(self._namespaces.close)
-        self._mount(cached_root / "root", [image, kernel])
-        self._machine = Machine(
-            root=self.root,
-            run=self.path,
-            scratch=self.path / "scratch",
+        self.accel = accel.choose(lower / "root", kernel)
+        self.run_dir = RunDir.create(self._count)
+        self.namespaces = Namespaces()
+        self._cleanup.callback(self.namespaces.close)
+        self.run_dir.mount(self.namespaces, lower / "root", [image, kernel], self._count)
+        files = cluster_files.members_files(self._slurm_conf(), self._count)
+        self._controller = Controller(self.namespaces, self.root, self.run_dir.log / "ctl")
+        self._controller.install(files)
+        if self._hooks:
+            files.update(cluster_files.hook_files(self._hook_conf))
+        machine = Machine(
+            run=self.run_dir,
             kernel=kernel,
-            image=image / "disk.ext4",
-            accel=chosen,
+            disk=image / "disk.ext4",
+            accel=self.accel,
             vcpus=self._vcpus,
             boot_vcpus=self._boot_vcpus,
             memory_mb=self._memory_mb,
         )
-        files = self._worker_files()
-        self.workers = [
-            Worker(self._namespaces, self._machine, n, files) for n in range(1, self._count + 1)
-        ]
-        self._controller = Controller(self._namespaces, self.root, self.path / "share/log/ctl")
-        booting = threading.Thread(target=lambda: [worker.start() for worker in self.workers])
-        booting.start()
-        try:
+        numbers = range(1, self._count + 1)
+        self.workers = [Worker(self.namespaces, machine, n, files) for n in numbers]
+        with ThreadPoolExecutor(1) as boot:
+            booted = boot.submit(self._boot)
             self._controller.start()
-            if self._cores != 8:  # what the cached database has
+            if self._cores != _CACHED_CORES:
                 self.set_cores(self._cores)
-        finally:
-            booting.join()
+            booted.result()
         self.wait_idle(timeout=60 + 40 * self._count)
         self.start_up_s = time.monotonic() - start
-        progress.say(
-            f"testbed of {self._count} workers ({chosen}) up in {self.start_up_s:.1f} s: {self.path}"
+        said = f"{self._count} workers ({self.accel}) up in {self.start_up_s:.1f} s"
+        progress.say(f"testbed of {said}: {self.path}")
+
+    def _boot(self) -> None:
+        for worker in self.workers:
+            worker.start()
+
+    def _slurm_conf(self) -> str:
+        return slurm_conf.slurm_conf(
+            workers=self._count,
+            vcpus=self._vcpus,
+            memory_mb=self._memory_mb * 3 // 4,
+            hooks=self._hooks,
+            extra=self._slurm_conf_extra,
         )
 
-    # --- asking and running -----------------------------------------------------------------
+    # --- where things are -------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.run_dir.path
+
+    @property
+    def root(self) -> Path:
+        """The controller's root, to chroot to; it is mounted in the namespaces only."""
+        return self.run_dir.root
+
+    @property
+    def outer_root(self) -> Path:
+        """The controller's root as the test itself, outside the namespaces, reaches it."""
+        return self.namespaces.outer(self.root)
+
+    @property
+    def home(self) -> Path:
+        """The directory which is /home on the controller and in every worker."""
+        return self.run_dir.home
+
+    @property
+    def scontrol_prefix(self) -> list[str]:
+        """What stands before Slurm's commands when the agent calls them."""
+        return ["chroot", str(self.root)]
+
+    def logs(self) -> dict[str, Path]:
+        """Return every log that has something in it, by its name below the log directory."""
+        top = self.run_dir.log
+        found = (path for path in sorted(top.rglob("*")) if path.is_file() and path.stat().st_size)
+        return {str(path.relative_to(top)): path for path in found}
+
+    def worker(self, name: str) -> Worker:
+        """Return a worker by its name."""
+        for worker in self.workers:
+            if worker.name == name:
+                return worker
+        raise TestbedError(f"no worker {name}: there are w1 to w{self._count}")
+
+    # --- running commands -------------------------------------------------------------------
 
     def run(
         self,
@@ -149,11 +189,11 @@ class Testbed:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command such as sbatch on the controller, in the user's home directory."""
         command = self._on_controller(argv, user, env or {})
-        return self._namespaces.run(command, timeout=timeout, check=check, input=input)
+        return self.namespaces.run(command, timeout=timeout, check=check, input=input)
 
     def popen(self, argv: Sequence[str], *, user: str = "alice", **popen: Any) -> Popen:
         """Start a command on the controller, in the user's home directory."""
-        return self._namespaces.popen(self._on_controller(argv, user, {}), **popen)
+        return self.namespaces.popen(self._on_controller(argv, user, {}), **popen)
 
     def host(
         self,
@@ -166,7 +206,7 @@ class Testbed:
         cwd: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command where the agent runs: this machine's files, the testbed's network."""
-        return self._namespaces.run(
+        return self.namespaces.run(
             argv, timeout=timeout, check=check, input=input, env=env, cwd=cwd
         )
 
@@ -182,7 +222,7 @@ class Testbed:
         new_session: bool = True,
     ) -> Popen:
         """Start a process where the agent runs; its pid and signals are the process' own."""
-        return self._namespaces.popen(
+        return self.namespaces.popen(
             argv,
             stdin=stdin,
             stdout=stdout,
@@ -192,45 +232,34 @@ class Testbed:
             new_session=new_session,
         )
 
-    def worker(self, name: str) -> Worker:
-        """Return a worker by its name."""
-        for worker in self.workers:
-            if worker.name == name:
-                return worker
-        raise TestbedError(f"no worker {name}: there are w1 to w{self._count}")
+    def _on_controller(self, argv: Sequence[str], user: str, env: Mapping[str, str]) -> list[str]:
+        if user not in USERS:
+            raise TestbedError(f"no user {user}: there are {', '.join(USERS)}")
+        home = USERS[user][1]
+        values = {"PATH": PATH, "HOME": home, "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
+        settings = [f"{name}={value}" for name, value in {**values, **env}.items()]
+        enter = ["chroot", f"--userspec={user}:{user}", str(self.root), "env", "-i", "-C", home]
+        return [*enter, *settings, *argv]
 
-    @property
-    def namespaces(self) -> Namespaces:
-        return self._namespaces
+    def write_shell_functions(self) -> Path:
+        """Write what an interactive shell in the testbed sources, and return its path."""
+        root, tests = shlex.quote(str(self.root)), shlex.quote(str(Path(__file__).parents[1]))
+        python = shlex.quote(sys.executable)
+        text = f"""
+PS1='(testbed) \\w# '
+as_user() {{
+  local user=$1 home=/home/$1; shift
+  [ "$user" = root ] && home=/root
+  chroot --userspec="$user:$user" {root} env -i -C "$home" HOME="$home" USER="$user" \\
+    LANG=C.UTF-8 TERM="$TERM" PATH={PATH} "$@"
+}}
+in_worker() {{ PYTHONPATH={tests} {python} -m testbed.guest_exec "$@"; }}
+"""
+        path = self.path / "shell-functions"
+        path.write_text(text)
+        return path
 
-    @property
-    def accel(self) -> str:
-        """`tcg` or `kvm`."""
-        return self._machine.accel
-
-    @property
-    def scontrol_prefix(self) -> list[str]:
-        """What stands before Slurm's commands when the agent calls them."""
-        return ["chroot", str(self.root)]
-
-    @property
-    def home(self) -> Path:
-        """The directory which is /home on the controller and in every worker."""
-        return self.path / "share" / "home"
-
-    @property
-    def outer_root(self) -> Path:
-        """The controller's root as the test itself, outside the namespaces, reaches it."""
-        return Path(f"/proc/{self._namespaces.pid1}/root{self.root}")
-
-    def logs(self) -> dict[str, Path]:
-        """Return every log that has something in it, by its name below the log directory."""
-        top = self.path / "share" / "log"
-        return {
-            str(path.relative_to(top)): path
-            for path in sorted(top.rglob("*"))
-            if path.is_file() and path.stat().st_size
-        }
+    # --- the cluster ------------------------------------------------------------------------
 
     def node_states(self) -> dict[str, str]:
         """Return each node's state as sinfo words it."""
@@ -241,13 +270,22 @@ class Testbed:
     def wait_idle(self, timeout: float = 60) -> None:
         """Wait until every node is idle, up and without a job."""
         deadline = time.monotonic() + timeout
+        while set((states := self.node_states()).values()) != {"idle"}:
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise self._not_up(states, timeout)
+            time.sleep(0.25)
+
+    def wait_up(self, name: str, timeout: float = 120) -> None:
+        """Wait until Slurm has a worker's node up and its guest answers."""
+        deadline = time.monotonic() + timeout
         while True:
             states = self.node_states()
-            if len(states) == self._count and set(states.values()) == {"idle"}:
+            if states.get(name) in ("idle", "mixed", "allocated") and self.worker(name).answers():
                 return
             self._check_alive()
             if time.monotonic() > deadline:
-                raise self._not_idle(states, timeout)
+                raise self._not_up(states, timeout)
             time.sleep(0.25)
 
     def set_cores(self, cores: int) -> None:
@@ -256,8 +294,6 @@ class Testbed:
         self.run([*modify, "set", f"GrpTRES=cpu={cores}"], user="root")
         update = ["scontrol", "update", f"partitionname={slurm_conf.PARTITION}", "state=UP"]
         self.run(update, user="root")
-
-    # --- breaking things --------------------------------------------------------------------
 
     def kill_slurmctld(self) -> None:
         """Kill slurmctld with SIGKILL."""
@@ -280,115 +316,20 @@ class Testbed:
         """Start slurmdbd again."""
         self._controller.start_slurmdbd()
 
-    # --- setting up -------------------------------------------------------------------------
-
-    def _make_directories(self) -> None:
-        names = ["root", "scratch", "share/home", "share/log/ctl"]
-        names += [f"share/log/w{n}" for n in range(1, self._count + 1)]
-        for name in names:
-            (self.path / name).mkdir(parents=True)
-        for user, (uid, _) in _USERS.items():
-            if uid:
-                (self.home / user).mkdir()
-                os.chown(self.home / user, uid, uid)
-
-    def _mount(self, cached_root: Path, artifacts: Sequence[Path]) -> None:
-        """Mount the controller's root; writes go to a tmpfs that ends with the namespaces."""
-        run, root, scratch = (shlex.quote(str(p)) for p in (self.path, self.root, self.scratch))
-        lines = [
-            "mount --make-rprivate /",
-            "mount -t proc proc /proc",
-            f"mount -t tmpfs -o mode=755 scratch {scratch}",
-            f"mkdir {scratch}/upper {scratch}/work",
-            f"mount -t overlay -o lowerdir={shlex.quote(str(cached_root))},"
-            f"upperdir={scratch}/upper,workdir={scratch}/work overlay {root}",
-            f"mount --rbind /dev {root}/dev",
-            f"mount -t proc proc {root}/proc",
-            f"mount --rbind /sys {root}/sys",
-            f"mount -t tmpfs run {root}/run",
-            f"mount --bind {run}/share/home {root}/home",
-            f"mount --bind {run}/share/log/ctl {root}/var/log/slurm",
-            # QEMU runs in the root: these paths mean the same in and out of it.
-            f"mkdir -p {root}{run}",
-            f"mount --rbind {run} {root}{run}",
-            f"cd {root}/run && mkdir mysqld munge slurm",
-            "hostname ctl",
-        ]
-        for artifact in (shlex.quote(str(path)) for path in artifacts):
-            lines += [f"mkdir -p {root}{artifact}", f"mount --bind {artifact} {root}{artifact}"]
-        script = "\n".join([*lines, network.setup_script(self._count)])
-        self._namespaces.run(["sh", "-euc", script], timeout=60)
-        self._munge_key = secrets.token_bytes(128)
-        etc = self.outer_root / "etc"
-        (etc / "munge/munge.key").write_bytes(self._munge_key)
-        (etc / "munge/munge.key").chmod(0o400)
-        (etc / "hosts").write_text(slurm_conf.hosts(self._count))
-        for name, text in self._slurm_files().items():
-            (etc / "slurm" / name).write_text(text)
-        chown = "chown mysql: /run/mysqld; chown munge: /run/munge /etc/munge/munge.key"
-        self._namespaces.run(["chroot", str(self.root), "sh", "-euc", chown], timeout=60)
-
-    @property
-    def scratch(self) -> Path:
-        return self.path / "scratch"
-
-    def _slurm_files(self) -> dict[str, str]:
-        submit = REPO / "config/slurm/job_submit.lua"
-        own = slurm_conf.JOB_SUBMIT_LUA
-        return {
-            "slurm.conf": slurm_conf.slurm_conf(
-                workers=self._count,
-                vcpus=self._vcpus,
-                memory_mb=self._memory_mb * 3 // 4,
-                hooks=self._hooks,
-                extra=self._slurm_conf_extra,
-            ),
-            "gres.conf": "Name=vm Count=1\n",
-            "cgroup.conf": slurm_conf.CGROUP_CONF,
-            "job_submit.lua": submit.read_text() if submit.exists() else own,
-        }
-
-    def _worker_files(self) -> dict[str, bytes]:
-        """Return what each worker gets at its start, by path."""
-        files = {f"etc/slurm/{name}": text.encode() for name, text in self._slurm_files().items()}
-        files["etc/munge/munge.key"] = self._munge_key
-        files["etc/hosts"] = slurm_conf.hosts(self._count).encode()
-        if self._hooks:
-            files["etc/hotslot/hook.conf"] = self._hook_conf.encode()
-            for name, path in _HOOK_FILES.items():
-                if not path.exists():
-                    raise TestbedError(f"{path} is missing; hooks=False does without")
-                files[name] = path.read_bytes()
-        return files
-
-    def _on_controller(
-        self, argv: Sequence[str], user: str, env: Mapping[str, str]
-    ) -> list[str]:
-        if user not in _USERS:
-            raise TestbedError(f"no user {user}: there are {', '.join(_USERS)}")
-        home = _USERS[user][1]
-        values = {"PATH": _PATH, "HOME": home, "USER": user, "LOGNAME": user, "LANG": "C.UTF-8"}
-        settings = [f"{name}={value}" for name, value in {**values, **env}.items()]
-        enter = ["chroot", f"--userspec={user}:{user}", str(self.root), "env", "-i", "-C", home]
-        return [*enter, *settings, *argv]
-
     def _check_alive(self) -> None:
         for worker in self.workers:
-            if not worker.running:
+            if worker.died:
                 raise TestbedError(
                     f"{worker.name} ended\n{log_tail(worker.log_dir / 'qemu.log')}\n"
                     f"{log_tail(worker.console_log)}"
                 )
 
-    def _not_idle(self, states: Mapping[str, str], timeout: float) -> TestbedError:
+    def _not_up(self, states: Mapping[str, str], timeout: float) -> TestbedError:
         found = ", ".join(f"{name} {state}" for name, state in states.items()) or "no answer"
-        parts = [f"nodes not idle within {timeout:.0f} s: {found}"]
+        parts = [f"not up within {timeout:.0f} s: {found}"]
         for worker in self.workers:
             if states.get(worker.name) != "idle":
                 parts.append(log_tail(worker.console_log, 8))
                 parts.append(log_tail(worker.log_dir / "slurmd.log", 8))
-        parts.append(log_tail(self.path / "share/log/ctl/slurmctld.log", 15))
+        parts.append(log_tail(self.run_dir.log / "ctl" / "slurmctld.log", 15))
         return TestbedError("\n".join(parts))
-
-
-Popen = subprocess.Popen[str]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
 from .network import CTL_ADDRESS
+from .run_dir import DAEMON_ENV
 
 _SLURMDBD_PORT = 6819
 _SLURMCTLD_PORT = 6817
@@ -25,11 +26,20 @@ class Controller:
         self._log_dir = log_dir
         self._daemons: dict[str, subprocess.Popen[str]] = {}
 
+    def install(self, files: Mapping[str, bytes]) -> None:
+        """Write the cluster's files into the root; paths are relative to it."""
+        for name, content in files.items():
+            path = self._namespaces.outer(self._root / name)
+            path.write_bytes(content)
+            path.chmod(0o400 if name.endswith("munge.key") else 0o644)
+        chown = "chown mysql: /run/mysqld; chown munge: /run/munge /etc/munge/munge.key"
+        self._namespaces.run(["chroot", str(self._root), "sh", "-euc", chown], timeout=60)
+
     def start(self) -> None:
         """Start everything in the order in which each finds what it needs."""
         self._start("munged", ["runuser", "-u", "munge", "--", "munged", "-F"])
         self._start("mariadbd", ["mariadbd", "--user=mysql"])
-        database = Path(f"/proc/{self._namespaces.pid1}/root{self._root}/run/mysqld/mysqld.sock")
+        database = self._namespaces.outer(self._root / "run/mysqld/mysqld.sock")
         self._wait("mariadbd", database.exists, 60)
         self.start_slurmdbd()
         self.start_slurmctld()
@@ -63,7 +73,9 @@ class Controller:
             raise TestbedError(f"{daemon} runs already")
         with self._log(daemon).open("a") as out:
             command = ["chroot", str(self._root), *argv]
-            self._daemons[daemon] = self._namespaces.popen(command, stdout=out, stderr=out)
+            self._daemons[daemon] = self._namespaces.popen(
+                command, stdout=out, stderr=out, env=DAEMON_ENV
+            )
 
     def _log(self, daemon: str) -> Path:
         return self._log_dir / f"{daemon}.out"

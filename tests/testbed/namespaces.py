@@ -51,7 +51,7 @@ class Namespaces:
         def run() -> None:
             try:
                 future.set_result(function())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  the caller's to handle
                 future.set_exception(error)
 
         self._calls.put(run)
@@ -85,9 +85,9 @@ class Namespaces:
         """The process 1, as seen outside: /proc/<pid1>/root is the namespaces' file system."""
         return self._pid1.pid
 
-    @property
-    def closed(self) -> bool:
-        return self._pid1.poll() is not None
+    def outer(self, path: Path) -> Path:
+        """Return the path by which the test reaches an absolute path of the namespaces."""
+        return Path(f"/proc/{self.pid1}/root", path.relative_to("/"))
 
     def popen(
         self,
@@ -167,6 +167,7 @@ class Namespaces:
 
     def close(self) -> None:
         """End every process of the namespaces and wait until they are gone."""
+        os.write(self._pipe, b"\n")  # closing alone would not do if a child has inherited it
         os.close(self._pipe)
         # Process 1 kills all, but cannot end before its parent has reaped those it started.
         for child in self._children:

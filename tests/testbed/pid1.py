@@ -1,8 +1,8 @@
 """Process 1 of a testbed's namespaces: reap orphans until the owner is gone, then exit.
 
 The kernel ends every process of a PID namespace with its process 1. The owner's end is seen
-twice: end of file on a pipe that it holds open, and its pidfd, which also works when a child
-of the owner has inherited the pipe.
+twice: by a byte or the end of file on a pipe whose other end it holds, and by its pidfd, which
+also tells when a child of the owner has inherited the pipe.
 """
 
 import os

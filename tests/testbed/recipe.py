@@ -37,9 +37,7 @@ def _build_kernel(into: Path, lock: int) -> None:
     _shell("worker kernel", _RECIPES / "worker-kernel.sh", into, lock)
 
 
-CTL_ROOT = Artifact(
-    "ctl-root", _read(_RECIPES / "ctl-root.sh", _RECIPES / "trixie.sh"), _build_ctl
-)
+CTL_ROOT = Artifact("ctl-root", _read(_RECIPES / "ctl-root.sh", _RECIPES / "trixie.sh"), _build_ctl)
 WORKER_IMAGE = Artifact(
     "worker-image",
     _read(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import signal
 import subprocess
 import tarfile
@@ -12,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import guest_exec
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
 from .network import CTL_ADDRESS, mac, tap, worker_address
 from .qmp import Qmp
+from .run_dir import DAEMON_ENV, RunDir
 
-_EXEC_PORT = 7077
 _KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable"
 
 # TCG keeps a context for each vCPU thread that ever was: a worker can be plugged this often,
@@ -27,13 +27,11 @@ _TCG_MAXCPUS = 240
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What all workers of a testbed have in common; paths are valid in and out of the root."""
+    """What all workers of a testbed have in common."""
 
-    root: Path
-    run: Path
-    scratch: Path
+    run: RunDir
     kernel: Path
-    image: Path
+    disk: Path
     accel: str
     vcpus: int
     boot_vcpus: int
@@ -48,15 +46,17 @@ class Worker:
     ) -> None:
         self.name = f"w{number}"
         self.address = worker_address(number)
-        self.log_dir = machine.run / "share" / "log" / self.name
+        self.log_dir = machine.run.log / self.name
         self.console_log = self.log_dir / "console.log"
-        self.qmp = machine.run / f"{self.name}.qmp"
-        self._test_qmp = machine.run / f"{self.name}.test-qmp"
+        self.qmp = machine.run.path / f"{self.name}.qmp"
+        self._test_qmp = machine.run.path / f"{self.name}.test-qmp"
         self._namespaces = namespaces
         self._machine = machine
         self._number = number
         self.files = dict(files)
         self._qemu: subprocess.Popen[str] | None = None
+        self._fs: subprocess.Popen[str] | None = None
+        self._killed = False
 
     def __repr__(self) -> str:
         return f"<Worker {self.name}>"
@@ -64,6 +64,11 @@ class Worker:
     @property
     def running(self) -> bool:
         return self._qemu is not None and self._qemu.poll() is None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended without having been killed here."""
+        return self._qemu is not None and self._qemu.poll() is not None and not self._killed
 
     @property
     def outer_pid(self) -> int:
@@ -83,24 +88,28 @@ class Worker:
         """Start the VM; its disk is what the last run left, at first a fresh one."""
         if self.running:
             raise TestbedError(f"{self.name} runs already")
+        if self._fs is not None:
+            self._fs.kill()  # it ends with QEMU, but not at once, and then removes its socket
+            self._fs.wait(timeout=30)
         machine = self._machine
-        disk = machine.scratch / f"{self.name}.qcow2"
-        config = machine.scratch / f"{self.name}.tar"
-        inside = Path(f"/proc/{self._namespaces.pid1}/root")
-        if not (inside / disk.relative_to("/")).exists():
-            backing = ["-b", str(machine.image), "-F", "raw", str(disk)]
-            create = ["chroot", str(machine.root), "qemu-img", "create", "-q", "-f", "qcow2"]
-            self._namespaces.run([*create, *backing], timeout=60)
-        (inside / config.relative_to("/")).write_bytes(self._config_archive())
+        disk = machine.run.scratch / f"{self.name}.qcow2"
+        config = machine.run.scratch / f"{self.name}.tar"
+        if not self._namespaces.outer(disk).exists():
+            backing = ["-b", str(machine.disk), "-F", "raw", str(disk)]
+            create = ["chroot", str(machine.run.root), "qemu-img", "create", "-q", "-f", "qcow2"]
+            self._namespaces.run([*create, *backing], timeout=60, env=DAEMON_ENV)
+        self._namespaces.outer(config).write_bytes(self._config_archive())
         for socket in (self.qmp, self._test_qmp, self._fs_socket):
             socket.unlink(missing_ok=True)
-        self._start_logged(self._virtiofsd(), "virtiofsd.log")
+        self._fs = self._start_logged(self._virtiofsd(), "virtiofsd.log")
         _wait_for(self._fs_socket, 20)
+        self._killed = False
         self._qemu = self._start_logged(self._qemu_command(disk, config), "qemu.log")
 
     def kill(self) -> None:
         """Kill the VM, as a power cut would."""
         if self._qemu is not None:
+            self._killed = True
             self._qemu.send_signal(signal.SIGKILL)
             self._qemu.wait(timeout=30)
 
@@ -113,28 +122,25 @@ class Worker:
         input: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest as root, through the testbed's own server there."""
-        request = {"argv": list(argv), "input": input, "timeout": timeout}
         said = " ".join(argv)
         try:
-            connection = self._namespaces.connect(self.address, _EXEC_PORT, timeout=10)
-            with connection, connection.makefile("rw") as stream:
-                connection.settimeout(timeout + 10)
-                stream.write(json.dumps(request) + "\n")
-                stream.flush()
-                answer = json.loads(stream.readline() or "{}")
-        except OSError as error:
-            raise TestbedError(f"{self.name} cannot be asked to run {said}: {error}") from error
-        if "returncode" not in answer:
-            reason = answer.get("error", "the connection was closed")
-            raise TestbedError(f"{self.name}: {said}: {reason}")
-        done = subprocess.CompletedProcess(
-            list(argv), answer["returncode"], answer["stdout"], answer["stderr"]
-        )
+            connection = self._namespaces.connect(self.address, guest_exec.PORT, timeout=10)
+            done = guest_exec.execute(connection, argv, timeout=timeout, input=input)
+        except (OSError, TestbedError) as error:
+            raise TestbedError(f"{self.name} cannot run {said}: {error}") from error
         if check and done.returncode != 0:
             raise TestbedError(
                 f"{self.name}: {said}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def answers(self) -> bool:
+        """Return whether the guest runs a command at once."""
+        try:
+            self.exec(["true"], timeout=5)
+        except TestbedError:
+            return False
+        return True
 
     def online(self) -> set[int]:
         """Return the CPUs that the guest has online."""
@@ -144,10 +150,10 @@ class Worker:
     def plugged(self) -> set[int]:
         """Return the cores which QEMU has plugged, asked over the tests' own socket."""
         with self.control() as qmp:
-            return {cpu["props"]["core-id"] for cpu in qmp.command("query-cpus-fast")}
+            return qmp.plugged()
 
     def control(self) -> Qmp:
-        """Open the tests' own QMP socket, which leaves the agent's alone."""
+        """Open the tests' own QMP socket, which leaves the agent's alone; one client at a time."""
         return Qmp(self._test_qmp)
 
     def kill_slurmd(self) -> None:
@@ -160,17 +166,22 @@ class Worker:
 
     @property
     def _fs_socket(self) -> Path:
-        return self._machine.run / f"{self.name}.fs"
+        return self._machine.run.path / f"{self.name}.fs"
 
     def _start_logged(self, argv: Sequence[str], log: str) -> subprocess.Popen[str]:
         with (self.log_dir / log).open("a") as out:
-            command = ["chroot", str(self._machine.root), *argv]
-            return self._namespaces.popen(command, stdout=out, stderr=out)
+            command = ["chroot", str(self._machine.run.root), *argv]
+            return self._namespaces.popen(command, stdout=out, stderr=out, env=DAEMON_ENV)
 
     def _virtiofsd(self) -> list[str]:
-        share = self._machine.run / "share"
         command = ["/usr/libexec/virtiofsd", "--socket-path", str(self._fs_socket)]
-        return [*command, "--shared-dir", str(share), "--sandbox=none", "--cache=never"]
+        return [
+            *command,
+            "--shared-dir",
+            str(self._machine.run.share),
+            "--sandbox=none",
+            "--cache=never",
+        ]
 
     def _qemu_command(self, disk: Path, config: Path) -> list[str]:
         m, n = self._machine, self._number
@@ -203,18 +214,28 @@ class Worker:
 
     def _config_archive(self) -> bytes:
         identity = f"NAME={self.name}\nADDRESS={self.address}\nGATEWAY={CTL_ADDRESS}\n"
-        files = {**self.files, "etc/hotslot-testbed/identity": identity.encode()}
+        files = {
+            **self.files,
+            "etc/hotslot-testbed/identity": identity.encode(),
+            "etc/hotslot-testbed/name": f"{self.name}\n".encode(),
+            "etc/hotslot-testbed/address": f"{self.address}\n".encode(),
+        }
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for name, content in files.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
-                member.mode = 0o755 if name.startswith("usr/lib/") else 0o644
-                if name.endswith("munge.key"):
-                    member.mode = 0o400
+                member.mode = file_mode(name)
                 member.mtime = int(time.time())
                 archive.addfile(member, io.BytesIO(content))
         return out.getvalue()
+
+
+def file_mode(name: str) -> int:
+    """Return the permissions of a file that makes a machine a member of the cluster."""
+    if name.endswith("munge.key"):
+        return 0o400
+    return 0o755 if name.startswith("usr/lib/") else 0o644
 
 
 def parse_cpu_list(text: str) -> set[int]:

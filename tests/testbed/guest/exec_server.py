@@ -12,16 +12,17 @@ PORT = 7077
 
 
 class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
+    def handle(self) -> None:
         for line in self.rfile:
             request = json.loads(line)
             self.wfile.write(json.dumps(execute(**request)).encode() + b"\n")
 
 
-def execute(argv, input, timeout):
+def execute(argv: list[str], input: str | None, timeout: float) -> dict[str, object]:
     try:
         done = subprocess.run(
             argv,
+            check=False,
             input=input,
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True,
@@ -30,7 +31,7 @@ def execute(argv, input, timeout):
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:
-        return {"error": "no end within %s s" % timeout}
+        return {"error": f"no end within {timeout} s"}
     except OSError as error:
         return {"error": str(error)}
     return {"returncode": done.returncode, "stdout": done.stdout, "stderr": done.stderr}

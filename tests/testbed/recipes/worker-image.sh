@@ -4,13 +4,13 @@ into=$1 mirror=$2 here=$3
 . "$here/recipes/trixie.sh"
 root=$into/root
 # Mesa and its compiler are a dependency of stress-ng that computes nothing here: 200 MB.
-trixie "$root" "$mirror" slurmd,munge,udev,kmod,procps,iproute2,stress-ng,python3 \
+trixie "$root" "$mirror" slurmd,slurm-client,munge,udev,kmod,procps,iproute2,stress-ng,python3 \
 	--dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/libLLVM*' \
 	--dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/libgallium*' \
 	--dpkgopt='path-exclude=/usr/lib/udev/hwdb*'
 chroot "$root" stress-ng --version
 
-mkdir -p "$root/usr/lib/hotslot-testbed" "$root/usr/lib/hotslot" "$root/share"
+mkdir -p "$root/usr/lib/hotslot-testbed" "$root/usr/lib/hotslot" "$root/share" "$root/var/log/slurm"
 install -m 755 "$here/guest/init" "$here/guest/exec_server.py" "$root/usr/lib/hotslot-testbed/"
 cat >"$root/etc/udev/rules.d/80-hotslot-cpu.rules" <<'END'
 # A CPU that was plugged into this VM is put to work at once.

@@ -1,0 +1,41 @@
+"""The files that make a root or a guest a member of this testbed's cluster."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from . import network, slurm_conf
+from .errors import TestbedError
+
+REPO = Path(__file__).resolve().parents[2]
+DEFAULT_HOOK_CONF = f"agent={network.CTL_ADDRESS}:8765\nagent_wait_s=60\n"
+_JOB_SUBMIT = REPO / "config/slurm/job_submit.lua"
+_HOOKS = {
+    "usr/lib/hotslot/hook.py": REPO / "plugin/hotslot_plugin/hook.py",
+    "usr/lib/hotslot/slurm-prolog": REPO / "prolog/slurm-prolog",
+    "usr/lib/hotslot/slurm-epilog": REPO / "epilog/slurm-epilog",
+}
+
+
+def members_files(conf: str, workers: int) -> dict[str, bytes]:
+    """Return what controller and workers share, by path: Slurm's configuration, munge's key."""
+    lua = _JOB_SUBMIT.read_text() if _JOB_SUBMIT.exists() else slurm_conf.JOB_SUBMIT_LUA
+    return {
+        "etc/hosts": slurm_conf.hosts(workers).encode(),
+        "etc/munge/munge.key": secrets.token_bytes(128),
+        "etc/slurm/slurm.conf": conf.encode(),
+        "etc/slurm/gres.conf": b"Name=vm Count=1\n",
+        "etc/slurm/cgroup.conf": slurm_conf.CGROUP_CONF.encode(),
+        "etc/slurm/job_submit.lua": lua.encode(),
+    }
+
+
+def hook_files(hook_conf: str) -> dict[str, bytes]:
+    """Return the hooks of this repository and their configuration, by path in a worker."""
+    files = {"etc/hotslot/hook.conf": hook_conf.encode()}
+    for name, path in _HOOKS.items():
+        if not path.exists():
+            raise TestbedError(f"{path} is missing; hooks=False does without")
+        files[name] = path.read_bytes()
+    return files
