@@ -1,0 +1,227 @@
+"""``hotslot status`` and ``hotslot workers``: what the agent says of itself, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from math import fsum
+from typing import Any, Self
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hotslot.report.table import Column, Columns
+from hotslot.report.words import NOTHING, cores, count, duration, many, plain, short
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker now; None where there is nothing to say (no job, not measured yet)."""
+
+    worker: str
+    vm: str = ""
+    up: bool = True
+    busy: bool = False
+    floor_vcpus: int | None = None
+    ceiling_vcpus: int | None = None
+    granted_vcpus: int | None = None
+    used_cores: float | None = None
+    waited_cores: float | None = None
+    job: str | None = None
+    job_name: str | None = None
+    user: str | None = None
+    requested_vcpus: int | None = None
+    opened_at: float | None = None
+    decision: str | None = None
+    decided_vcpus: int | None = None
+    decided_at: float | None = None
+    problem: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """``down``, ``changing``, ``running`` (a job) or ``idle``."""
+        if not self.up:
+            return "down"
+        if self.busy:
+            return "changing"
+        return "running" if self.job is not None else "idle"
+
+    @property
+    def words(self) -> str:
+        """The worker's problem, or its last decision with its reason."""
+        if self.problem:
+            return self.problem
+        aim = self.decided_vcpus if self.decided_vcpus != self.granted_vcpus else None
+        if self.decision is None or aim is None:
+            return self.decision or NOTHING
+        return f"to {aim}: {self.decision}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStatus:
+    """How the record is doing."""
+
+    condition: str = "ok"
+    behind_s: float = 0.0
+    waiting_records: int = 0
+    lost_samples: int = 0
+    refused_records: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One host's agent at one moment."""
+
+    host: str
+    at: float
+    cores: int
+    version: str
+    policy: str
+    started_at: float
+    workers: tuple[WorkerStatus, ...]
+    record: RecordStatus
+    silent_since: float | None = None
+    compared_at: float | None = None
+    compared: str = ""
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Self:
+        """Read the agent's answer; keys that this version does not know are left aside.
+
+        Raises ValueError when it is not such an answer.
+        """
+        try:
+            agent = answer["agent"]
+            scheduler = agent["scheduler"]
+            return cls(
+                host=str(answer["host"]),
+                at=float(answer["at"]),
+                cores=int(answer["cores"]),
+                version=str(answer["version"]),
+                policy=str(answer["policy"]),
+                started_at=float(agent["started_at"]),
+                workers=tuple(WorkerStatus(**_known(WorkerStatus, w)) for w in answer["workers"]),
+                record=RecordStatus(**_known(RecordStatus, agent["record"])),
+                silent_since=scheduler.get("silent_since"),
+                compared_at=scheduler.get("compared_at"),
+                compared=str(scheduler.get("compared") or ""),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"the agent's answer is not a status: {error!r}") from error
+
+
+def status_page(status: Status) -> RenderableType:
+    """Return what ``hotslot status`` shows: the workers, then the host, then the agent."""
+    return Group(
+        _workers_now(status),
+        Text(),
+        _host_line(status),
+        *_agent_lines(status),
+    )
+
+
+def workers_table(status: Status) -> RenderableType:
+    """Return what ``hotslot workers`` shows: each worker's bounds and condition."""
+    workers = status.workers
+    if not workers:
+        return Text("no workers are configured")
+    return Columns(
+        [
+            Column("worker", [w.worker for w in workers]),
+            Column("VM", [w.vm for w in workers], spare=3),
+            Column("state", [_coloured(w) for w in workers]),
+            Column("floor", [count(w.floor_vcpus) for w in workers], right=True, spare=2),
+            Column("granted", [count(w.granted_vcpus) for w in workers], right=True),
+            Column("ceiling", [count(w.ceiling_vcpus) for w in workers], right=True, spare=2),
+            Column("job", [short(w.job) for w in workers]),
+            Column("for", [_age(status.at, w.opened_at) for w in workers], right=True, spare=4),
+            Column("problem", [w.problem or NOTHING for w in workers], folds=True),
+        ]
+    )
+
+
+def _workers_now(status: Status) -> RenderableType:
+    workers = status.workers
+    if not workers:
+        return Text("no workers are configured")
+    return Columns(
+        [
+            Column("worker", [w.worker for w in workers]),
+            Column("state", [_coloured(w) for w in workers], spare=2),
+            Column("job", [short(w.job) for w in workers]),
+            Column("name", [short(w.job_name) for w in workers], spare=4),
+            Column("user", [short(w.user) for w in workers], spare=1),
+            Column("asked", [count(w.requested_vcpus) for w in workers], right=True),
+            Column("granted", [count(w.granted_vcpus) for w in workers], right=True),
+            Column("used", [cores(w.used_cores) for w in workers], right=True),
+            Column("waited", [cores(w.waited_cores) for w in workers], right=True, spare=3),
+            Column("last decision", [_decision(w) for w in workers], folds=True),
+            Column("ago", [_age(status.at, w.decided_at) for w in workers], right=True, spare=1),
+        ]
+    )
+
+
+def _host_line(status: Status) -> Text:
+    granted = sum(worker.granted_vcpus or 0 for worker in status.workers)
+    requested = sum(worker.requested_vcpus or 0 for worker in status.workers)
+    used = fsum(worker.used_cores or 0.0 for worker in status.workers)
+    parts = (
+        f"host {plain(status.host)}: {many(status.cores, 'core')}",
+        f"requested {requested}",
+        f"granted {granted}",
+        f"used {used:.2f}",
+    )
+    return Text(", ".join(parts), style="bold")
+
+
+def _agent_lines(status: Status) -> Iterable[Text]:
+    age = duration(status.at - status.started_at)
+    yield Text(f"hotslotd {plain(status.version)}, policy {plain(status.policy)}, up {age}")
+    yield _record_line(status.record)
+    yield _scheduler_line(status)
+
+
+def _record_line(record: RecordStatus) -> Text:
+    line = Text(f"record: {plain(record.condition)}", style=_STYLES.get(record.condition, "red"))
+    if record.condition != "ok":
+        line.append(f", {many(record.waiting_records, 'record')} wait")
+        line.append(f" since {duration(record.behind_s)}")
+    if record.lost_samples:
+        line.append(f", {many(record.lost_samples, 'sample')} lost")
+    if record.refused_records:
+        line.append(f", {many(record.refused_records, 'record')} refused")
+    if record.last_error:
+        line.append(f": {plain(record.last_error)}")
+    return line
+
+
+def _scheduler_line(status: Status) -> Text:
+    if status.silent_since is not None:
+        silent = duration(status.at - status.silent_since)
+        return Text(f"scheduler: no answer for {silent}; running leases go on", style="red")
+    if status.compared_at is None:
+        return Text("scheduler: not compared yet", style="yellow")
+    ago = duration(status.at - status.compared_at)
+    return Text(f"scheduler: compared {ago} ago: {plain(status.compared) or 'nothing to do'}")
+
+
+_STYLES = {"ok": "", "behind": "yellow", "down": "red", "changing": "yellow", "running": "green"}
+
+
+def _coloured(worker: WorkerStatus) -> Text:
+    return Text(worker.condition, style=_STYLES.get(worker.condition, ""))
+
+
+def _decision(worker: WorkerStatus) -> Text:
+    return Text(plain(worker.words), style="red" if worker.problem else "")
+
+
+def _age(now: float, since: float | None) -> str:
+    return NOTHING if since is None else duration(max(0.0, now - since))
+
+
+def _known(
+    kind: type[WorkerStatus] | type[RecordStatus], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {one.name: values[one.name] for one in fields(kind) if one.name in values}

@@ -1,0 +1,232 @@
+"""Builders of jobs as reports take them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from builders import placement, sample
+from hotslot.model import (
+    CloseReason,
+    Decision,
+    Event,
+    EventResult,
+    JobPhase,
+    Lease,
+    Placement,
+    Sample,
+    Totals,
+)
+from hotslot.record.batch import LeaseDecision, LeaseRow, RollUp
+from hotslot.record.totals import totals_of
+from hotslot.report.efficiency import Job
+from hotslot.report.job import JobDetail, PartDetail
+
+START = 1_700_000_000.0
+HOSTILE = "[red]x[/red]\x1b[31m\x07\u202e'; <script>"
+
+
+def part(
+    job_id: str = "12",
+    *,
+    lease_id: int = 1,
+    of: Placement | None = None,
+    life: list[Sample] | None = None,
+    totals: Totals | None = None,
+    opened_at: float = START,
+    closed_at: float | None = START + 100,
+    reason: CloseReason = CloseReason.ENDED,
+    roll_up: RollUp | None = None,
+    **what: Any,
+) -> LeaseRow:
+    """A lease of a job of alice's that has ended; ``what`` are fields of its placement."""
+    ended = {"phase": JobPhase.ENDED, "outcome": "COMPLETED", "exit_code": "0:0"}
+    base = replace(of or placement(job_id), account="physics", partition="n1")
+    where = replace(base, **({} if closed_at is None else ended) | what)
+    lease = Lease(
+        lease_id,
+        where,
+        opened_at,
+        closed_at,
+        None if closed_at is None else reason,
+        totals or totals_of(life or [], where.cpus),
+    )
+    return LeaseRow(lease, roll_up or RollUp())
+
+
+def load_then_wait(start: float = START) -> list[Sample]:
+    """A job that is busy for 30 s on 4 vCPUs, then needs one of 2 for 70 s."""
+    busy = [sample(start + 1 + i, granted=4, used=3.9) for i in range(30)]
+    idle = [sample(start + 31 + i, granted=2, used=1.0, waited=0.01) for i in range(70)]
+    return busy + idle
+
+
+def event(
+    after_s: float,
+    change: tuple[int, int],
+    *,
+    result: EventResult = EventResult.APPLIED,
+    reason: str = "peak of 20 s is 1.0 of 4 cores",
+    detail: str = "",
+    online_s: float | None = None,
+    start: float = START,
+) -> Event:
+    """An attempt to change worker w1, some seconds after the job's start."""
+    at = start + after_s
+    return Event(
+        worker="w1",
+        lease_id=1,
+        at=at,
+        from_vcpus=change[0],
+        to_vcpus=change[1],
+        got_vcpus=change[1] if result is EventResult.APPLIED else change[0],
+        reason=reason,
+        result=result,
+        detail=detail,
+        detected_at=at - 1.2,
+        command_s=0.4,
+        online_s=online_s,
+        took_s=0.5 + (online_s or 0.0),
+    )
+
+
+def decision_of(event: Event) -> LeaseDecision:
+    """The decision that an event carries out, 0.2 s before it."""
+    assert event.detected_at is not None
+    decision = Decision(
+        event.worker,
+        event.at - 0.2,
+        event.from_vcpus,
+        event.to_vcpus,
+        event.reason,
+        event.detected_at,
+    )
+    return LeaseDecision(1, decision)
+
+
+def one_job() -> JobDetail:
+    """A job on one worker, shrunk once after a refusal and grown again."""
+    events = (
+        event(28.0, (4, 2), result=EventResult.REFUSED, detail="guest: CPU 3 is busy"),
+        event(30.0, (4, 2)),
+        event(99.0, (2, 4), reason="saturated: wants 2.0 of 2 cores, back to 4", online_s=1.1),
+    )
+    roll_up = RollUp(applied=2, refused=1, plug_median_s=1.6, plug_max_s=1.6, unplug_median_s=0.5)
+    row = part(life=load_then_wait(), submitted_at=START - 75, roll_up=roll_up)
+    decisions = tuple(map(decision_of, events[1:]))
+    return JobDetail((PartDetail(row, events, load_then_wait(), decisions),))
+
+
+def array_job(tasks: int = 3) -> JobDetail:
+    """An array; its last task failed."""
+    rows = [
+        part(
+            str(100 + n),
+            lease_id=n,
+            array_job_id="100",
+            array_task_id=str(n),
+            worker=f"w{n}",
+            life=load_then_wait(),
+            outcome="COMPLETED" if n < tasks else "FAILED",
+            exit_code="0:0" if n < tasks else "1:0",
+        )
+        for n in range(1, tasks + 1)
+    ]
+    return JobDetail(tuple(PartDetail(row) for row in rows))
+
+
+def hostile_job() -> JobDetail:
+    """A job whose every text wants to do something to the terminal."""
+    texts = {"name": HOSTILE, "user": HOSTILE, "account": HOSTILE, "partition": HOSTILE}
+    row = part(life=load_then_wait(), outcome=HOSTILE, exit_code=HOSTILE, **texts)
+    bad = replace(event(3.0, (4, 2)), reason=HOSTILE, detail=HOSTILE, worker=HOSTILE)
+    return JobDetail((PartDetail(row, (bad,), load_then_wait()),))
+
+
+def some_jobs() -> list[Job]:
+    """One of each kind: running, array, requeued, two workers, two seconds long, hostile."""
+    running = part("30", closed_at=None, opened_at=START + 500, life=load_then_wait(START + 500))
+    first_run = part("40", reason=CloseReason.REQUEUED, outcome="", life=load_then_wait())
+    second_run = part("40", run=1, opened_at=START + 200, closed_at=START + 300)
+    two = [part("50", worker=w, life=load_then_wait()) for w in ("w1", "w2")]
+    short = part(
+        "60", closed_at=START + 2, life=[sample(START + 1, used=0.5), sample(START + 2, used=0.2)]
+    )
+    rows = [(running,), array_job().job.parts, (first_run, second_run), tuple(two), (short,)]
+    return [Job(parts) for parts in rows] + [hostile_job().job]
+
+
+def answer() -> dict[str, Any]:
+    """The agent's answer to a request for its status."""
+    nothing = dict.fromkeys(["job", "job_name", "user", "requested_vcpus", "lease", "opened_at"])
+    worker = {"vm": "vm", "floor_vcpus": 1, "ceiling_vcpus": 8, "up": True, "busy": False}
+    return {
+        "host": "n1",
+        "at": START,
+        "version": "0.1.0",
+        "cores": 16,
+        "policy": "window",
+        "agent": {
+            "started_at": START - 7500,
+            "cycles": 7500,
+            "record": {
+                "condition": "ok",
+                "behind_s": 0.4,
+                "waiting_records": 12,
+                "lost_samples": 0,
+                "refused_records": 0,
+                "last_error": "",
+            },
+            "scheduler": {
+                "calls": 31,
+                "silent_since": None,
+                "compared_at": START - 12,
+                "compared": "3 jobs on 3 workers, as expected",
+            },
+        },
+        "workers": [
+            worker
+            | {
+                "worker": "n1-w1",
+                "granted_vcpus": 4,
+                "used_cores": 1.034,
+                "waited_cores": 0.0,
+                "job": "12",
+                "job_name": "train",
+                "user": "alice",
+                "requested_vcpus": 4,
+                "lease": 1,
+                "opened_at": START - 4000,
+                "decision": "peak of 60 s is 1.1 of 4 cores, and 25 % to spare make 2",
+                "decided_vcpus": 2,
+                "decided_at": START - 3,
+                "problem": None,
+                "busy": True,
+            },
+            worker
+            | nothing
+            | {
+                "worker": "n1-w2",
+                "granted_vcpus": 1,
+                "used_cores": 0.01,
+                "waited_cores": 0.0,
+                "decision": "no job: idle size",
+                "decided_vcpus": 1,
+                "decided_at": START - 900,
+                "problem": None,
+            },
+            worker
+            | nothing
+            | {
+                "worker": "n1-w3",
+                "up": False,
+                "granted_vcpus": None,
+                "used_cores": None,
+                "waited_cores": None,
+                "decision": None,
+                "decided_vcpus": None,
+                "decided_at": None,
+                "problem": "VM n1-w3: no process runs it",
+            },
+        ],
+    }
