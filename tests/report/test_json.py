@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,8 +59,6 @@ def test_without_its_decision_detection_is_all_until_the_attempt() -> None:
 
 
 def test_an_event_that_nothing_detected_has_no_detection() -> None:
-    from dataclasses import replace
-
     told = replace(event(1.0, (4, 2)), detected_at=None)
     assert event_parts(told) == EventParts(None, None, 0.4, None)
 

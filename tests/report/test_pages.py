@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from io import StringIO
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from builders import sample
+from hotslot.record.batch import RollUp
 from hotslot.report.job import JobDetail, PartDetail
 from hotslot.report.plot import Timeline
 from hotslot.report.status import Status, status_page, workers_table
@@ -163,8 +165,13 @@ def test_a_timeline_of_a_week_in_seconds_is_drawn_in_time() -> None:
     assert "1 d 03 h" in piped(Timeline(week, 4), 80)
 
 
-def test_what_is_lost_is_said() -> None:
-    from hotslot.record.batch import RollUp
+def test_without_plotext_the_rest_of_the_page_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotext", None)
+    shown = piped(job_page(one_job(), NOW), 80)
+    assert "no timeline, plotext does not load" in shown
+    assert "back to 4" in shown
 
+
+def test_what_is_lost_is_said() -> None:
     detail = JobDetail((PartDetail(part(roll_up=RollUp(lost_samples=3))),))
     assert "3 samples lost" in piped(job_page(detail, NOW), 80)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hotslot.model import Sample
 from hotslot.record.thin import thin
-from hotslot.report.words import duration
+from hotslot.report.words import duration, plain
 
 HEIGHT = 16
 NARROWEST = 24
@@ -37,7 +37,11 @@ class Timeline:
         if width < NARROWEST:
             yield Text("too narrow for a timeline")
             return
-        drawn = _draw(self, width, coloured=console.color_system is not None)
+        try:
+            drawn = _draw(self, width, coloured=console.color_system is not None)
+        except (ImportError, OSError) as error:  # its compiled part does not load everywhere
+            yield Text(plain(f"no timeline, plotext does not load: {error}"))
+            return
         if console.is_terminal:
             yield Text.from_ansi(drawn, no_wrap=True)
         else:

@@ -185,8 +185,8 @@ def _agent_lines(status: Status) -> Iterable[Text]:
 def _record_line(record: RecordStatus) -> Text:
     line = Text(f"record: {plain(record.condition)}", style=_STYLES.get(record.condition, "red"))
     if record.condition != "ok":
-        line.append(f", {many(record.waiting_records, 'record')} wait")
-        line.append(f" since {duration(record.behind_s)}")
+        line.append(f", {many(record.waiting_records, 'record')} not written")
+        line.append(f", the oldest for {duration(record.behind_s)}")
     if record.lost_samples:
         line.append(f", {many(record.lost_samples, 'sample')} lost")
     if record.refused_records:
