@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -147,3 +149,34 @@ def test_a_path_with_odd_characters_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "50% of a?b#c.db"
     Store(path).close()
     assert path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+@pytest.mark.parametrize("agent_runs", [True, False])
+def test_a_user_who_may_not_write_reads_with_and_without_an_agent(agent_runs: bool) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "hotslot.db")
+        with Store(path) as store:
+            store.append(Batch(leases=(lease(),)))
+            if agent_runs:
+                assert read_as_nobody(path) == "[1]"
+        assert read_as_nobody(path) == "[1]"
+
+
+def read_as_nobody(path: Path) -> str:
+    """Return the ids of the open leases as user nobody reads them."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.setuid(65534)
+            with History(path) as history:
+                os.write(writer, str([one.id for one in history.open_leases()]).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        answer = told.read()
+    os.waitpid(child, 0)
+    return answer

@@ -32,12 +32,13 @@ _SENTENCES = {
 }
 
 
-def connect(path: Path, *, read_only: bool = False, busy_s: float = BUSY_S) -> Database:
+def connect(path: Path, mode: str = "rwc", busy_s: float = BUSY_S) -> Database:
     """Open a connection that commits only when told to; StoreError when it cannot.
 
-    It may be handed from one thread to another, and used by one at a time.
+    ``mode`` is SQLite's URI parameter: ``rwc`` creates the file, ``ro`` only reads. The
+    connection may be handed from one thread to another, and used by one at a time.
     """
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
     with reported(path):
         connection = sqlite3.connect(
             uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False

@@ -48,7 +48,20 @@ def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
     """
     if not path.exists():
         raise StoreError(f"{path} does not exist: no agent has recorded anything there yet")
-    db = connect(path, read_only=True, busy_s=busy_s)
+    try:
+        return _open_mode(path, "ro", busy_s)
+    except StoreCorrupt:
+        raise
+    except StoreError:
+        # Who may not write to the folder cannot make the -shm file that a reader of WAL needs.
+        # Without a -wal file there is no writer, and nothing to read but the file itself.
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _open_mode(path, "ro&immutable=1", busy_s)
+
+
+def _open_mode(path: Path, mode: str, busy_s: float) -> Database:
+    db = connect(path, mode, busy_s)
     try:
         with reported(path):
             _check_is_newest(db, path)
