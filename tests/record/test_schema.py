@@ -164,8 +164,16 @@ def test_a_user_who_may_not_write_reads_with_and_without_an_agent(agent_runs: bo
         assert read_as_nobody(path) == "[1]"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+def test_a_folder_that_may_not_be_entered_is_an_error_in_words() -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "hotslot.db")
+        Store(path).close()
+        assert "cannot be looked at: Permission denied" in read_as_nobody(path)
+
+
 def read_as_nobody(path: Path) -> str:
-    """Return the ids of the open leases as user nobody reads them."""
+    """Return the ids of the open leases as user nobody reads them, or the error."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -173,6 +181,8 @@ def read_as_nobody(path: Path) -> str:
             os.setuid(65534)
             with History(path) as history:
                 os.write(writer, str([one.id for one in history.open_leases()]).encode())
+        except StoreError as error:
+            os.write(writer, str(error).encode())
         finally:
             os._exit(0)
     os.close(writer)

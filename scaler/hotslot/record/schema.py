@@ -46,7 +46,7 @@ def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
 
     Raises StoreError when there is none or it is of an older version, else as above.
     """
-    if not path.exists():
+    if not _exists(path):
         raise StoreError(f"{path} does not exist: no agent has recorded anything there yet")
     try:
         return _open_mode(path, "ro", busy_s)
@@ -55,9 +55,16 @@ def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
     except StoreError:
         # Who may not write to the folder cannot make the -shm file that a reader of WAL needs.
         # Without a -wal file there is no writer, and nothing to read but the file itself.
-        if path.with_name(f"{path.name}-wal").exists():
+        if _exists(path.with_name(f"{path.name}-wal")):
             raise
         return _open_mode(path, "ro&immutable=1", busy_s)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be looked at: {error.strerror}") from error
 
 
 def _open_mode(path: Path, mode: str, busy_s: float) -> Database:
