@@ -1,0 +1,140 @@
+"""Slurm behind hotslot's ``Scheduler``; registered as ``slurm``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from hotslot.errors import SchedulerError
+from hotslot.model import Finding, JobPhase, NodeCondition, Placement
+from hotslot_plugin import slurm_check, slurm_comment, slurm_json, slurm_settings
+from hotslot_plugin.slurm_command import Command, failure
+from hotslot_plugin.slurm_hostlist import NODE
+from hotslot_plugin.slurm_job import placements
+from hotslot_plugin.slurm_pyslurm import installed
+from hotslot_plugin.slurm_scontrol import ByCommand
+from hotslot_plugin.slurm_source import Source, choose
+
+JOB_ID = re.compile(r"[0-9]{1,10}")
+USER = re.compile(r"[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63}")
+
+
+class Slurm:
+    """One Slurm cluster."""
+
+    name = "slurm"
+
+    def __init__(self, command: Command, source: Source) -> None:
+        self._command = command
+        self._source = source
+
+    def placements(
+        self, workers: Collection[str], job_ids: Collection[str] = ()
+    ) -> Sequence[Placement]:
+        """Return who is on these workers now, in one call to slurmctld; see Scheduler.
+
+        With job ids: those jobs on all their nodes, this host's or not. One that waits for its
+        first or its next start comes as one placement without a worker (``""``), so that a lease
+        of its last run is known to be over.
+        """
+        if job_ids:
+            asked = sorted({job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)})
+            found = self._source.jobs(asked) if asked else []
+            return [p for job in found if job.job_id in asked for p in placements(job)]
+        nodes = [_node(worker) for worker in workers]
+        there = self._source.jobs_on(nodes) if nodes else []
+        here = [p for job in there for p in placements(job) if p.worker in nodes]
+        return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+
+    def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
+        """Return the state of these workers, in one call; an unknown one is left out."""
+        nodes = [_node(worker) for worker in workers]
+        found = self._source.conditions(nodes) if nodes else []
+        return [condition for condition in found if condition.worker in nodes]
+
+    def resume(self, worker: str) -> None:
+        """Let a drained worker take jobs again; one that is not drained stays as it is."""
+        node = _node(worker)
+        output = self._command.run("scontrol", "update", f"nodename={node}", "state=resume")
+        if output.status != 0 and "Invalid node state specified" not in output.stderr:
+            raise failure("scontrol", output.stderr or f"exit status {output.status}")
+
+    def write_back(self, placement: Placement, summary: str) -> None:
+        """Put a summary into the job's AdminComment, which sacct shows; two calls to slurmdbd.
+
+        Through sacctmgr: scontrol refuses as soon as a job is completing, and what it set before
+        replaces what sacctmgr set. Raises SchedulerError when somebody else's comment is there.
+        """
+        job = accounting_id(placement)
+        said = self._command.ask("sacct", "-n", "-P", "-X", "-j", job, "--format=AdminComment")
+        before = said.decode("utf-8", "replace").partition("\n")[0]
+        try:
+            comment = slurm_comment.merged(before, placement, summary)
+        except slurm_comment.ForeignComment as error:
+            words = f"job {job} has an AdminComment that is not hotslot's, and keeps it: {error}"
+            raise SchedulerError(words) from error
+        modify = ("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}")
+        self._command.ask(*modify, "set", f"AdminComment={comment}")
+
+    def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
+        """Look for settings that would hurt, in up to three calls that change nothing."""
+        nodes = [_node(worker) for worker in workers]
+        config = slurm_check.parse_config(
+            self._command.ask("scontrol", "show", "config").decode("utf-8", "replace")
+        )
+        document = ByCommand(self._command).nodes_document(nodes)
+        user = slurm_json.asked_by(document)
+        seen = slurm_check.Seen(
+            config, slurm_json.gres(document), user, self._privilege(user, config)
+        )
+        controller, client = config.get("SLURM_VERSION", ""), slurm_json.release(document)
+        way = slurm_check.versions(controller, client, installed(), self._source.name)
+        return [way, *slurm_check.findings(seen, nodes, agent_wait_s)]
+
+    def close(self) -> None:
+        """End what was started for asking."""
+        self._source.close()
+
+    def _privilege(self, user: str, config: Mapping[str, str]) -> str:
+        if not USER.fullmatch(user):
+            return ""
+        if user == "root":
+            return "root"
+        if user == config.get("SlurmUser", "").partition("(")[0]:
+            return "SlurmUser"
+        said = self._command.ask("sacctmgr", "-n", "-P", "show", "user", user, "format=adminlevel")
+        level = said.decode("utf-8", "replace").strip().lower()
+        return level if level in ("operator", "administrator") else ""
+
+
+def connect(settings: Mapping[str, object]) -> Slurm:
+    """Return the adapter for these settings (``slurm_settings``); ValueError when they are wrong.
+
+    Asks nothing yet: Slurm may start after the agent.
+    """
+    wanted = slurm_settings.parse(settings)
+    command = Command(wanted.command, wanted.timeout_s)
+    return Slurm(command, choose(wanted.source, command))
+
+
+def accounting_id(placement: Placement) -> str:
+    """Return how sacct and sacctmgr name exactly this job.
+
+    The number of an array's or heterogeneous job's first part stands for all of its parts.
+    """
+    if placement.array_task_id:
+        return f"{_job_id(placement.array_job_id)}_{_job_id(placement.array_task_id)}"
+    job_id = _job_id(placement.job_id)
+    return f"{job_id}+0" if placement.het_job_id == job_id else job_id
+
+
+def _job_id(text: str) -> str:
+    if not JOB_ID.fullmatch(text):
+        raise SchedulerError(f"{text!r} is not a number of a Slurm job")
+    return text
+
+
+def _node(worker: str) -> str:
+    if not NODE.fullmatch(worker):
+        raise SchedulerError(f"{worker!r} is not a name of a Slurm node")
+    return worker

@@ -1,0 +1,39 @@
+"""The keys beside ``scheduler.name: slurm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class Settings(BaseModel):
+    """How Slurm is asked.
+
+    ``source``: auto takes pyslurm where its version is Slurm's, else Slurm's commands.
+    ``command``: words before each of Slurm's commands, such as [sudo, -u, slurm].
+    ``timeout_s``: the time limit of each call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    source: Literal["auto", "pyslurm", "scontrol"] = "auto"
+    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
+    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+
+
+def parse(settings: Mapping[str, object]) -> Settings:
+    """Check the settings; ValueError names every problem."""
+    try:
+        return Settings.model_validate(dict(settings))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc']))}: {_lowered(problem['msg'])}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise ValueError("; ".join(problems)) from error
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]
