@@ -21,6 +21,8 @@ Ran = Callable[[int, frozenset[int]], frozenset[int]]
 May raise HotslotError when the process cannot be read: then none has been seen.
 """
 
+SPARE = 0.01
+"""Part of a deadline that no step may use, so that a busy host does not carry one past it."""
 READ_BACK_S = 2.0
 """Kept of a deadline for reading back; of a short deadline, a fifth."""
 POLL_S = 0.05
@@ -64,7 +66,7 @@ class Attempt:
         self._slot = Slot(slots)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._limit_s = limit_s
+        self._limit_s = limit_s * (1 - SPARE)
         self._reserve_s = min(READ_BACK_S, limit_s / 5)
         self._from = from_vcpus
         self._unseen = unseen
