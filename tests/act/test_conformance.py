@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,10 +28,11 @@ class TestTheFakeDriver(DriverConformance):
 
 class TestTheQemuDriver(DriverConformance):
     @pytest.fixture
-    async def bench(self, tmp_path: Path) -> AsyncIterator[Bench]:
-        qemu = FakeQemu(tmp_path / "w1.sock", eject_s=0.002)
-        await qemu.start()
-        driver = connect({"qmp_socket": f"{tmp_path}/{{vm}}.sock"})
-        yield Bench(driver, "w1", qemu.kill, lambda: len(qemu.actions))
-        await driver.close()
-        await qemu.kill()
+    async def bench(self) -> AsyncIterator[Bench]:
+        with tempfile.TemporaryDirectory(prefix="qmp") as directory:
+            qemu = FakeQemu(Path(directory) / "w1.sock", eject_s=0.002)
+            await qemu.start()
+            driver = connect({"qmp_socket": f"{directory}/{{vm}}.sock"})
+            yield Bench(driver, "w1", qemu.kill, lambda: len(qemu.actions))
+            await driver.close()
+            await qemu.kill()
