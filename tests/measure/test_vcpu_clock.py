@@ -168,6 +168,9 @@ def test_a_clock_that_could_not_be_made_leaves_nothing_open(proc: FakeProc) -> N
     for born in (BORN_S, 1.5):
         with pytest.raises(MeterError):
             VcpuClock(PID, born, QEMU, proc.root)
+    (proc.root / str(PID) / "stat").write_text("nonsense")
+    with pytest.raises(MeterError):
+        clock_of(proc)
     assert _open_descriptors() == before
 
 

@@ -32,21 +32,28 @@ def open_process(pid: int, born_s: float, proc_root: Path = PROC) -> int:
     What is opened below it belongs to this process for ever: once it has ended, reading fails
     with ESRCH, even if another process has got its pid. Raises MeterError.
     """
-    directory = -1
     try:
         directory = os.open(proc_root / str(pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise unreadable(pid, error) from error
+    try:
+        _check_birth(directory, pid, born_s)
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
+
+
+def _check_birth(directory: int, pid: int, born_s: float) -> None:
+    try:
         found_s = _born_s(text_at(directory, "stat"))
     except OSError as error:
-        if directory >= 0:
-            os.close(directory)
         raise unreadable(pid, error) from error
     if found_s != born_s:
-        os.close(directory)
         raise MeterError(
             f"process {pid} is another one now: born {found_s} s after boot, "
             f"not {born_s} s; look up the worker's process again"
         )
-    return directory
 
 
 def born_s(pid: int, proc_root: Path = PROC) -> float:

@@ -29,7 +29,7 @@ ONLINE_RUN_NS = 2_000_000
 """A vCPU whose thread ran longer than this since the plug has been started by the guest.
 
 Before, the thread sets itself up and sleeps: 0.1–0.35 ms, measured with QEMU 10 under TCG. Starting
-a vCPU takes a Linux guest 65–100 ms of that thread there, so it is online 0.1 s later at most.
+a vCPU takes a Linux guest 65–100 ms of that thread there, so it is online about 0.1 s later.
 To be tuned where KVM or VirtualBox show other figures.
 """
 
