@@ -94,6 +94,16 @@ async def test_a_second_poke_asks_nobody_again() -> None:
     assert len(scheduler.asked) == 1
 
 
+async def test_a_job_whose_end_was_lost_is_asked_of_in_the_same_call() -> None:
+    floor = OneWorker()
+    floor.leases["w1"] = Lease(1, placement("11"), 100.0)
+    last = placement("11", phase=JobPhase.ENDED, outcome="COMPLETED")
+    scheduler = CountingScheduler(placement(), last)
+    assert (await pokes(floor, scheduler).answer("start", "12", "w1")).say is Say.READY
+    assert scheduler.asked == [("11", "12")]
+    assert floor.finished == [[last]]
+
+
 async def test_a_run_that_was_closed_before_is_over() -> None:
     floor = OneWorker()
     floor.closed_before = True

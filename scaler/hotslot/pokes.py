@@ -146,7 +146,8 @@ class Pokes:
     async def _verify(self, job_id: str, worker: str) -> Answer | None:
         """Ask the scheduler; begin what it confirms, else say why not."""
         try:
-            found = await asyncio.wait_for(self._desk.job(job_id), self._hold_s * 2)
+            async with asyncio.timeout(self._hold_s * 2):
+                found = await self._ask_also_of_the_last(job_id, worker)
         except (SchedulerError, TimeoutError) as error:
             self.unanswered.append((worker, self._wall()))
             del self.unanswered[:-1000]
@@ -163,6 +164,18 @@ class Pokes:
                 if lease is None and placement is here:
                     return Answer(Say.OVER, f"this run of job {job_id} has ended")
         return None
+
+    async def _ask_also_of_the_last(self, job_id: str, worker: str) -> list[Placement]:
+        """Ask of a job and, in the same call, of one that still has the worker: its end was lost,
+        and its lease must have its outcome."""
+        last = self._floor.lease_on(worker)
+        if last is None:
+            return await self._desk.job(job_id)
+        found, of_last = await asyncio.gather(
+            self._desk.job(job_id), self._desk.job(last.placement.job_id)
+        )
+        await self._floor.finish(last, of_last, self._wall())
+        return found
 
     def _not_here(self, job_id: str, worker: str, found: list[Placement]) -> Answer:
         if not found:

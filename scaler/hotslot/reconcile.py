@@ -66,6 +66,9 @@ class Reconciler:
         for placement in there:
             if placement.phase.occupies and self._loop.manages(placement.worker):
                 known = self._loop.lease_on(placement.worker)
+                if known is not None and known.placement.key != placement.key:
+                    of_last = await self._desk.job(known.placement.job_id)
+                    await self._loop.finish(known, of_last, self._wall())
                 lease = await self._loop.begin(placement)
                 opened += lease is not None and (known is None or known.id != lease.id)
         return opened, await self._close_ended(there)
