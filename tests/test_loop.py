@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Collection
 
 import pytest
+
 from builders import placement
 from fakes.driver import FakeDriver, FakeVm, Fault
 from fakes.virtual_time import in_virtual_time
-from test_leases import MemoryLedger
-
 from hotslot.act.actuator import Actuator
 from hotslot.config import Worker
 from hotslot.decide.limits import limited
@@ -21,6 +20,7 @@ from hotslot.loop import Loop
 from hotslot.model import CloseReason, JobPhase, Reading, VcpuTimes
 from hotslot.record.batch import Batch
 from hotslot.track import Track
+from test_leases import MemoryLedger
 
 
 def now() -> float:

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import yaml
-from testbed import Testbed
 
 from hotslot.client import ask
 from hotslot.errors import AgentUnreachable
 from hotslot.record.batch import LeaseRow
 from hotslot.record.history import History
+from testbed import Testbed
 
 BIN = Path(sys.executable).parent
 WINDOW_S = 15

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from live.cluster import Cluster
 from testbed import Testbed
 

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from live.cluster import Cluster
-from live.scenarios import ALL, Scenario, beyond_its_time, check_history
 
 from hotslot.record.history import History
+from live.cluster import Cluster
+from live.scenarios import ALL, Scenario, beyond_its_time, check_history
 
 SEED = 20260101
 
@@ -44,7 +44,7 @@ class Killer:
                 self.kills += 1
                 self._stop.wait(self._chance.uniform(0.0, 2.0))
                 self._cluster.start_agent()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the test that waits
             self.failure = error
 
 

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from live.cluster import Cluster, eventually
 
 from hotslot.model import CloseReason
+from live.cluster import Cluster, eventually
 
 LONG = "touch ~/started-$SLURM_JOB_ID; sleep 600"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from live.cluster import Cluster
 from live.scenarios import ALL, Scenario, check_history
 

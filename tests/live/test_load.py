@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from live.cluster import WINDOW_S, Cluster, eventually
 
 from hotslot.model import EventResult
 from hotslot.record.history import History
+from live.cluster import WINDOW_S, Cluster, eventually
 
 # Four threads (load data), one (train), four (evaluate), two (train). `mark` files tell when.
 PATTERN = """

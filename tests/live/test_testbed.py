@@ -55,13 +55,21 @@ def test_a_job_runs_as_its_user_and_its_output_is_on_the_shared_home(bed: Testbe
     assert host in {"w1", "w2", "w3"}
 
 
-def test_srun_works_in_a_batch_script_also_twice_at_once(bed: Testbed) -> None:
-    script = "srun -n1 --exact hostname & srun -n1 --exact hostname & wait; srun -l hostname"
-    job = submit(bed, "-J", "steps", "-n2", "-N1", script=script)
+def test_steps_of_a_batch_script_run_side_by_side(bed: Testbed) -> None:
+    one = "srun -n1 --exact sh -c 'date +%s.%N; sleep 3; date +%s.%N'"
+    job = submit(bed, "-J", "steps", "-n2", "-N1", script=f"{one} & {one} & wait")
     assert final_states(bed, job) == ["COMPLETED"]
-    lines = output(bed, "steps", job).split("\n")[:-1]
-    assert len(lines) == 4
-    assert len({line.split()[-1] for line in lines}) == 1
+    times = sorted(map(float, output(bed, "steps", job).split()))
+    assert len(times) == 4
+    assert times[1] - times[0] < 2.9, "the second step began when the first had ended"
+
+
+def test_a_step_has_a_task_for_each_cpu_it_asks_for(bed: Testbed) -> None:
+    job = submit(bed, "-J", "tasks", "-n3", "-N1", script="srun -l hostname")
+    assert final_states(bed, job) == ["COMPLETED"]
+    lines = output(bed, "tasks", job).splitlines()
+    assert {line.split(":")[0] for line in lines} == {"0", "1", "2"}
+    assert len({line.split()[1] for line in lines}) == 1
 
 
 def test_a_two_node_job_runs_its_step_on_both_workers(bed: Testbed) -> None:
@@ -131,6 +139,7 @@ def test_a_process_on_the_host_side_sees_qemu_by_its_pid(bed: Testbed) -> None:
 
 
 def test_slurmctld_comes_back_after_a_kill(bed: Testbed) -> None:
+    time.sleep(6)  # its saved state is up to 5 s old: see Testbed.kill_slurmctld
     bed.kill_slurmctld()
     bed.start_slurmctld()
     bed.wait_idle()

@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+from live.cluster import Cluster, eventually
 from testbed import Testbed
 from testbed.progress import say
-
-from live.cluster import Cluster, eventually
 
 JOB = """#!/bin/sh
 #SBATCH -J train -c4 -t10

@@ -1,0 +1,100 @@
+"""The adapter's claims on a real Slurm, and what only a real one can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hotslot.errors import SchedulerError
+from live.slurm_stage import SLURM_CONF, LiveStage
+from plugin.conformance import SchedulerConformance
+from testbed import Testbed
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[LiveStage]:
+    with Testbed(workers=3, vcpus=4, cores=12, hooks=False, slurm_conf_extra=SLURM_CONF) as bed:
+        stage = LiveStage(bed)
+        yield stage
+        stage.clear()
+
+
+class TestSlurmCommands(SchedulerConformance):
+    """squeue, scontrol and slurmctld of the testbed."""
+
+
+def _comment(stage: LiveStage, job: str) -> str:
+    words = ["sacct", "-n", "-P", "-X", "-j", job, "--format=AdminComment"]
+    return stage.bed.run(words, user="root").stdout.strip()
+
+
+def test_a_summary_is_shown_by_sacct_for_each_worker(stage: LiveStage) -> None:
+    scene = stage.scene("ended")
+    for placement in sorted(scene.of("two"), key=lambda p: p.worker):
+        scene.scheduler.write_back(placement, f"held {placement.cpus}")
+    first, second = sorted(scene.of("two"), key=lambda p: p.worker)
+    expected = f"hotslot {first.worker}: held {first.cpus}; {second.worker}: held {second.cpus}"
+    assert _comment(stage, scene.jobs["two"]) == expected
+
+
+def test_a_summary_goes_to_one_task_of_an_array(stage: LiveStage) -> None:
+    scene = stage.scene("array")
+    [one] = scene.of("1")
+    scene.scheduler.write_back(one, "held 1")
+    assert _comment(stage, f"{one.array_job_id}_1") == f"hotslot {one.worker}: held 1"
+    assert _comment(stage, f"{one.array_job_id}_0") == ""
+
+
+def test_a_summary_goes_to_one_part_of_a_heterogeneous_job(stage: LiveStage) -> None:
+    scene = stage.scene("het")
+    [leader] = scene.of("leader")
+    scene.scheduler.write_back(leader, "held 2")
+    said = _comment(stage, scene.jobs["leader"]).splitlines()
+    assert said == [f"hotslot {leader.worker}: held 2"]
+
+
+def test_a_comment_of_somebody_else_is_kept(stage: LiveStage) -> None:
+    scene = stage.scene("running")
+    [one] = scene.of("one")
+    modify = ["sacctmgr", "-i", "modify", "job", "where", f"jobid={one.job_id}"]
+    stage.bed.run([*modify, "set", "AdminComment=JS1:abc"], user="root")
+    with pytest.raises(SchedulerError, match="keeps it: JS1:abc"):
+        scene.scheduler.write_back(one, "held 4")
+    assert _comment(stage, one.job_id) == "JS1:abc"
+
+
+def test_resuming_a_node_that_is_not_drained_changes_nothing(stage: LiveStage) -> None:
+    stage.scene("running").scheduler.resume("w1")
+    assert stage.bed.node_states()["w1"] != "drained"
+
+
+@pytest.mark.parametrize("options", [["--ntasks=4"], ["--ntasks=4", "--nodes=2"]])
+def test_steps_of_a_batch_job_run_side_by_side(stage: LiveStage, options: list[str]) -> None:
+    stage.clear()
+    log = stage.bed.home / "alice" / "steps"
+    step = "srun --ntasks=1 --nodes=1 --exact sh -c 'date +%s.%N; sleep 5; date +%s.%N'"
+    script = f"for n in 1 2; do {step} >steps.$n & done; wait"
+    job = stage.submit("steps", *options, script=script)
+    stage.until(job, "COMPLETED")
+    spans = [[float(line) for line in log.with_suffix(f".{n}").read_text().split()] for n in (1, 2)]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+
+
+@pytest.mark.parametrize(
+    ("options", "gres"),
+    [
+        ([], "gres/vm:1"),
+        (["--array=1-3"], "gres/vm:1"),
+        (["--nodes=2"], "gres/vm:1"),
+        (["--gres=vm:2"], "gres/vm:1"),
+        (["--gres=none"], "gres/vm:1"),
+    ],
+)
+def test_a_job_asks_for_one_vm_a_node(stage: LiveStage, options: list[str], gres: str) -> None:
+    stage.clear()
+    job = stage.submit("gres", "--hold", *options)
+    show = ["scontrol", "show", "job", job]
+    assert f"TresPerNode={gres}\n" in stage.bed.run(show, user="root").stdout
+    stage.bed.run(["scontrol", "update", f"job={job}", "timelimit=5"], user="root")
+    assert f"TresPerNode={gres}\n" in stage.bed.run(show, user="root").stdout
