@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 from types import FrameType
 
-from . import recipe
+from . import guest_exec, recipe
 from .bed import Testbed
 from .cache import cache_dir
 from .errors import TestbedError
+from .network import worker_address
 from .progress import say
 
 _USE = """
@@ -36,6 +38,9 @@ def main() -> int:
     up.add_argument("--vcpus", type=int, default=4, help="vCPUs a worker can have (default 4)")
     up.add_argument("--cores", type=int, default=8, help="cores of the host (default 8)")
     up.add_argument("--no-hooks", action="store_true", help="without Prolog and Epilog")
+    in_worker = commands.add_parser("in-worker", help="in a testbed's shell: run in a worker")
+    in_worker.add_argument("worker", help="w1, w2, …")
+    in_worker.add_argument("argv", nargs=argparse.REMAINDER, help="the command")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -43,8 +48,10 @@ def main() -> int:
             recipe.build_all()
             say(f"all artifacts are in {cache_dir()}")
             return 0
+        if arguments.command == "in-worker":
+            return _in_worker(arguments.worker, arguments.argv)
         return _up(arguments)
-    except TestbedError as error:
+    except (TestbedError, OSError) as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -53,6 +60,15 @@ def main() -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _in_worker(name: str, argv: list[str]) -> int:
+    address = worker_address(int(name.removeprefix("w")))
+    connection = socket.create_connection((address, guest_exec.PORT), timeout=10)
+    done = guest_exec.execute(connection, argv, timeout=3600, input=None)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    return done.returncode
 
 
 def _up(arguments: argparse.Namespace) -> int:

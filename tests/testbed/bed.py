@@ -118,6 +118,8 @@ class Testbed:
                 self.set_cores(self._cores)
             booted.result()
         self.wait_idle(timeout=60 + 40 * self._count)
+        for worker in self.workers:
+            self.wait_up(worker.name)
         self.start_up_s = time.monotonic() - start
         said = f"{self._count} workers ({self.accel}) up in {self.start_up_s:.1f} s"
         progress.say(f"testbed of {said}: {self.path}")
@@ -253,7 +255,7 @@ as_user() {{
   chroot --userspec="$user:$user" {root} env -i -C "$home" HOME="$home" USER="$user" \\
     LANG=C.UTF-8 TERM="$TERM" PATH={PATH} "$@"
 }}
-in_worker() {{ PYTHONPATH={tests} {python} -m testbed.guest_exec "$@"; }}
+in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
 """
         path = self.path / "shell-functions"
         path.write_text(text)
@@ -296,7 +298,11 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed.guest_exec "$@"; }}
         self.run(update, user="root")
 
     def kill_slurmctld(self) -> None:
-        """Kill slurmctld with SIGKILL."""
+        """Kill slurmctld with SIGKILL.
+
+        It saves its state within 5 s of a change. What it had not saved it does not know again:
+        a job that has just ended may run once more, or stay RUNNING for minutes with no process.
+        """
         self._controller.kill("slurmctld")
 
     def start_slurmctld(self) -> None:

@@ -20,14 +20,13 @@ _HOOKS = {
 
 def members_files(conf: str, workers: int) -> dict[str, bytes]:
     """Return what controller and workers share, by path: Slurm's configuration, munge's key."""
-    lua = _JOB_SUBMIT.read_text() if _JOB_SUBMIT.exists() else slurm_conf.JOB_SUBMIT_LUA
     return {
         "etc/hosts": slurm_conf.hosts(workers).encode(),
         "etc/munge/munge.key": secrets.token_bytes(128),
         "etc/slurm/slurm.conf": conf.encode(),
         "etc/slurm/gres.conf": b"Name=vm Count=1\n",
         "etc/slurm/cgroup.conf": slurm_conf.CGROUP_CONF.encode(),
-        "etc/slurm/job_submit.lua": lua.encode(),
+        "etc/slurm/job_submit.lua": _JOB_SUBMIT.read_bytes(),
     }
 
 

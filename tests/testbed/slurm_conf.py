@@ -55,7 +55,8 @@ MessageTimeout=30
 TCPTimeout=10
 BatchStartTimeout=60
 KillWait=5
-UnkillableStepTimeout=60
+UnkillableStepTimeout=150
+MailProg=/bin/true
 MinJobAge=300
 
 AccountingStorageType=accounting_storage/slurmdbd
@@ -92,31 +93,3 @@ def hosts(workers: int) -> str:
     lines = ["127.0.0.1 localhost", f"{CTL_ADDRESS} ctl"]
     lines += [f"{worker_address(n)} w{n}" for n in range(1, workers + 1)]
     return "\n".join(lines) + "\n"
-
-
-# A worker takes one job: each node of a job needs the worker's only gres/vm. A step gets all of
-# its job's GRES by default, so steps that run side by side would wait for each other: batch
-# scripts are told to give their steps what the user asked for, and no more.
-JOB_SUBMIT_LUA = """\
-function slurm_job_submit(job, partitions, uid)
-   local wanted = "gres/vm:1"
-   local given = job.tres_per_node
-   if given == nil or given == "" then
-      job.tres_per_node = wanted
-      given = "none"
-   elseif not string.find(given, "gres[/:]vm") then
-      job.tres_per_node = given .. "," .. wanted
-   end
-   local is_batch = job.script ~= nil and job.script ~= ""
-   if is_batch and job.environment["SLURM_GRES"] == nil then
-      job.environment["SLURM_GRES"] = given
-   end
-   return slurm.SUCCESS
-end
-
-function slurm_job_modify(job, record, partitions, uid)
-   return slurm.SUCCESS
-end
-
-return slurm.SUCCESS
-"""

@@ -10,7 +10,8 @@ trixie "$root" "$mirror" slurmd,slurm-client,munge,udev,kmod,procps,iproute2,str
 	--dpkgopt='path-exclude=/usr/lib/udev/hwdb*'
 chroot "$root" stress-ng --version
 
-mkdir -p "$root/usr/lib/hotslot-testbed" "$root/usr/lib/hotslot" "$root/share" "$root/var/log/slurm"
+mkdir -p "$root/usr/lib/hotslot-testbed" "$root/usr/lib/hotslot" "$root/share" \
+	"$root/var/log/slurm" "$root/var/spool/slurmd"
 install -m 755 "$here/guest/init" "$here/guest/exec_server.py" "$root/usr/lib/hotslot-testbed/"
 cat >"$root/etc/udev/rules.d/80-hotslot-cpu.rules" <<'END'
 # A CPU that was plugged into this VM is put to work at once.
