@@ -54,7 +54,8 @@ def versions(controller: str, client: str, pyslurm: str, source: str) -> Finding
     found = f"{source}; slurmctld {controller or '?'}, commands {client or '?'}"
     found += f", pyslurm {pyslurm}" if pyslurm else ", no pyslurm"
     if source == "pyslurm" and series(pyslurm) != series(controller):
-        remedy = f"pip install 'pyslurm=={series(controller)}.*', or set scheduler.source: scontrol"
+        wanted = ".".join(map(str, series(controller)))
+        remedy = f"pip install 'pyslurm=={wanted}.*', or set scheduler.source: scontrol"
         return Finding(subject, Level.WRONG, found, remedy)
     if controller and series(controller) < (23, 11):
         return Finding(subject, Level.WRONG, found, "hotslot needs Slurm 23.11 or newer")

@@ -1,0 +1,38 @@
+"""The adapter's claims, on recorded scenes of a real Slurm and on a fake pyslurm in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hotslot.model import Level
+from plugin.conformance import WORKERS, SchedulerConformance, Stage
+from plugin.replay import PyslurmReplay, Replay
+
+
+class TestCommands(SchedulerConformance):
+    """squeue and scontrol of 24.11, replayed."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Replay:
+        return Replay()
+
+
+class TestPyslurm(SchedulerConformance):
+    """A fake pyslurm of 25.11 that has the scenes' jobs and nodes."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Iterator[PyslurmReplay]:
+        stage = PyslurmReplay()
+        yield stage
+        stage.close()
+
+    def test_a_cluster_set_up_as_documented_has_nothing_wrong(self, stage: Stage) -> None:
+        """But for one thing: this pyslurm is of 25.11, the Slurm of 24.11."""
+        findings = stage.scene("running").scheduler.check(WORKERS, 60.0)
+        [wrong] = [f for f in findings if f.level is not Level.OK]
+        assert wrong.subject == "scheduler.source"
+        assert wrong.remedy == "pip install 'pyslurm==24.11.*', or set scheduler.source: scontrol"
