@@ -269,7 +269,7 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
         lines = (line.split() for line in done.stdout.splitlines())
         return {words[0]: words[1] for words in lines if len(words) == 2}
 
-    def wait_idle(self, timeout: float = 60) -> None:
+    def wait_idle(self, timeout: float = 120) -> None:
         """Wait until every node is idle, up and without a job."""
         deadline = time.monotonic() + timeout
         while set((states := self.node_states()).values()) != {"idle"}:
@@ -333,6 +333,9 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
     def _not_up(self, states: Mapping[str, str], timeout: float) -> TestbedError:
         found = ", ".join(f"{name} {state}" for name, state in states.items()) or "no answer"
         parts = [f"not up within {timeout:.0f} s: {found}"]
+        for question in (["squeue", "-a"], ["sinfo", "-R"]):
+            done = self.run(question, user="root", check=False)
+            parts.append(f"{done.stdout}{done.stderr}".rstrip())
         for worker in self.workers:
             if states.get(worker.name) != "idle":
                 parts.append(log_tail(worker.console_log, 8))
