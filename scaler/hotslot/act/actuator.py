@@ -192,7 +192,8 @@ class Actuator:
             self._attempt = None
         self._conclude(attempt.order, outcome)
         if outcome is not None:
-            self._tell(attempt.order.event(outcome, at, attempt.spent_s))
+            self.last_event = attempt.order.event(outcome, at, attempt.spent_s)
+            self._on_event(self.last_event)
         return attempt.order
 
     async def _outcome_of(self, attempt: Attempt) -> Outcome | None:
@@ -220,10 +221,6 @@ class Actuator:
         self._doubt()
         if outcome is None or not outcome.overtaken:
             self._back_off.failed(self._monotonic(), order.direction(self._held(order)))
-
-    def _tell(self, event: Event) -> None:
-        self.last_event = event
-        self._on_event(event)
 
     def _doubt(self) -> None:
         self._doubt_until = self._monotonic() + DOUBT_S

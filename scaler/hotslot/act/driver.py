@@ -27,37 +27,49 @@ class VmState:
 
 
 class Driver(Protocol):
-    """One hypervisor. Every call may raise VmGone, and is cancelled when its deadline passes."""
+    """One hypervisor; tests/act/conformance.py says the same in tests.
+
+    Any call may raise VmGone, DriverError or ActionTimedOut, and is cancelled when its deadline
+    passes or nobody needs it any more: then it should end within 0.2 s, or the VM counts as stuck
+    until it does. At most one plug or unplug of a VM runs at a time; ``state`` may run beside it.
+    """
 
     name: str
     thread_name: str
     """Regular expression of a vCPU thread's name, its index in group 1."""
 
     async def state(self, vm: str) -> VmState:
-        """Read the attached set; changes nothing."""
+        """Read the attached set; changes nothing.
+
+        VmGone means that the VM does not run, never that it could not be asked: its job's lease
+        is closed for it.
+        """
         ...
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         """Attach these vCPUs and return once the hypervisor has answered.
 
-        An index that is attached already is no error. Raises ActionRefused or DriverError.
+        An index that is attached already is no error; one that the VM cannot have is refused
+        before the hypervisor sees it. Raises ActionRefused or DriverError.
         """
         ...
 
     async def unplug(self, vm: str, vcpus: Collection[int]) -> None:
         """Detach these vCPUs and return once the hypervisor says that they are gone.
 
-        An index that is not attached is no error. Raises ActionRefused when the guest says no,
-        ActionTimedOut when it does not react within the driver's own limit.
+        An index that is not attached is no error; index 0, or one that the VM cannot have, is
+        refused before the hypervisor sees it. Raises ActionRefused when the guest says no,
+        ActionTimedOut when it does not react within the driver's own limit, 10 s. What a guest
+        was asked for it may still do later, also after a cancellation.
         """
         ...
 
     async def check(self, vms: Collection[str]) -> list[Finding]:
-        """Look for settings that would stop hot-plug; changes nothing."""
+        """Look for what would stop hot-plug, each with what to do about it; changes nothing."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections; VMs go on."""
+        """Let go of connections; VMs go on, and a later call connects again."""
         ...
 
 

@@ -33,6 +33,7 @@ class Vm:
         self._driver = driver
         self._wall = wall
         self._left_behind: dict[asyncio.Task[Any], str] = {}
+        self._said: set[asyncio.Task[Any]] = set()
         self._looks = 0
         self._newest_look = 0
 
@@ -88,7 +89,7 @@ class Vm:
         if not task.done():
             await _first({task}, grace_s)
         if not task.done():
-            log.warning("VM %s: %s hangs; it is left alone until that is over", self.name, what)
+            self._say(task, what)
         if not task.done() or task.cancelled():
             raise ActionTimedOut(self.name, f"no answer to {what} within {limit_s:.1f} s")
         return self._answer(task)
@@ -108,10 +109,16 @@ class Vm:
         self._left_behind[task] = what
         task.add_done_callback(self._over)
 
+    def _say(self, task: asyncio.Task[Any], what: str) -> None:
+        self._said.add(task)
+        log.warning("VM %s: %s hangs; it is left alone until that is over", self.name, what)
+
     def _over(self, task: asyncio.Task[Any]) -> None:
         what = self._left_behind.pop(task)
         how = "cancelled" if task.cancelled() else task.exception() or "answered"
-        log.info("VM %s: %s is over: %s", self.name, what, how)
+        if task in self._said:
+            self._said.remove(task)
+            log.warning("VM %s: %s, which hung, is over: %s", self.name, what, how)
 
     def _keep(self, look: int, state: VmState | None) -> None:
         """Keep what a look found, unless a later look was answered before it."""
