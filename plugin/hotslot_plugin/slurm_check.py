@@ -55,7 +55,7 @@ def versions(controller: str, client: str, pyslurm: str, source: str) -> Finding
     found += f", pyslurm {pyslurm}" if pyslurm else ", no pyslurm"
     if source == "pyslurm" and series(pyslurm) != series(controller):
         wanted = ".".join(map(str, series(controller)))
-        remedy = f"pip install 'pyslurm=={wanted}.*', or set scheduler.source: scontrol"
+        remedy = f"set scheduler.source: scontrol, or install a pyslurm of Slurm {wanted}"
         return Finding(subject, Level.WRONG, found, remedy)
     if controller and series(controller) < (23, 11):
         return Finding(subject, Level.WRONG, found, "hotslot needs Slurm 23.11 or newer")

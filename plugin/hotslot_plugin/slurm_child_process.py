@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, cast
 
-from hotslot.errors import SchedulerUnavailable
+from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot_plugin.slurm_command import ANSWER_BYTES, clean, last_line
 from hotslot_plugin.slurm_document import Part, parse
 
@@ -87,7 +87,10 @@ class Child:
                 if not piece or len(self._unread) > ANSWER_BYTES:
                     raise ChildFailed(self._last_words(process))
         line, _, self._unread = self._unread.partition(b"\n")
-        return parse(line)
+        try:
+            return parse(line)
+        except SchedulerError as error:
+            raise ChildFailed(str(error)) from error
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:
         """Say how the process ended; it has closed its pipe, or is about to be killed."""

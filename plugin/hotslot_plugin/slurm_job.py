@@ -13,7 +13,7 @@ Measured on 24.11.5 (transcripts in tests/transcripts/slurm-24.11):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hotslot.errors import SchedulerError
@@ -71,28 +71,30 @@ class SlurmJob:
     exit_code: str = ""
 
 
-def phase_of(states: Collection[str], reason: str) -> JobPhase:
+def phase_of(job: SlurmJob) -> JobPhase:
     """Return where a job is, by its state words and its reason; SchedulerError for new words."""
+    states = job.states
     if "COMPLETING" in states:
         return JobPhase.ENDING
-    if ENDED_WORDS.intersection(states):
+    if ENDED_WORDS & states:
         return JobPhase.ENDED
-    if _WAITING.intersection(states):
+    if _WAITING & states:
         return JobPhase.PENDING
-    if _SUSPENDED.intersection(states):
+    if _SUSPENDED & states:
         return JobPhase.SUSPENDED
-    if _STARTING.intersection(states) or ("RUNNING" in states and reason == "Prolog"):
+    if _STARTING & states or ("RUNNING" in states and job.reason == "Prolog"):
         return JobPhase.STARTING
-    if _RUNNING.intersection(states):
+    if _RUNNING & states:
         return JobPhase.RUNNING
+    shown = "+".join(sorted(states)) or "(empty)"
     raise SchedulerError(
-        f"Slurm's job state {'+'.join(sorted(states)) or 'that is empty'!r} is new"
+        f"Slurm's job {job.job_id} has a state that hotslot does not know: {shown}"
     )
 
 
 def placements(job: SlurmJob) -> list[Placement]:
     """Return the job on each node that it has or had; a job that waits: one without a worker."""
-    phase = phase_of(job.states, job.reason)
+    phase = phase_of(job)
     if phase is JobPhase.PENDING:
         return [_placement(job, "", max(1, sum(job.cpus_on.values())), phase)]
     return [

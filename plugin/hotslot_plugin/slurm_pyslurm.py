@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from hotslot.model import NodeCondition
-from hotslot_plugin.slurm_child_process import Child
+from hotslot_plugin.slurm_child_process import Child, ChildFailed
 from hotslot_plugin.slurm_command import failure
 from hotslot_plugin.slurm_document import Part
 from hotslot_plugin.slurm_job import SlurmJob, shares
@@ -54,7 +54,10 @@ class ByPyslurm:
         return [job_of(part) for part in self._found("jobs", ids).items()]
 
     def _found(self, ask: str, of: object) -> Part:
-        answer = self._child.ask({"ask": ask, "of": of})
+        try:
+            answer = self._child.ask({"ask": ask, "of": of})
+        except ChildFailed as error:
+            raise ChildFailed(f"pyslurm's process: {error}") from error
         if answer["error"].value is not None:
             raise failure("pyslurm", answer["error"].text())
         if not isinstance(answer["found"].value, list):

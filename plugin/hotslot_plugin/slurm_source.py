@@ -89,7 +89,7 @@ class Auto:
                 self._failures += 1
                 self._use_pyslurm = self._failures < FAILURES_MAX
                 how = "this time" if self._use_pyslurm else "from now on"
-                log.warning("pyslurm: %s; squeue and scontrol are asked %s", failure, how)
+                log.warning("%s; squeue and scontrol are asked %s", failure, how)
         return question(self._commands)
 
 

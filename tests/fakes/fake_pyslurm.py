@@ -172,7 +172,7 @@ class Node:
 
     @staticmethod
     def load(name: str) -> Node:
-        return next(node for node in Nodes.load().values() if node.name == name)
+        return next(Node(fields) for fields in _all("nodes") if fields["name"] == name)
 
     @property
     def name(self) -> str:

@@ -35,4 +35,4 @@ class TestPyslurm(SchedulerConformance):
         findings = stage.scene("running").scheduler.check(WORKERS, 60.0)
         [wrong] = [f for f in findings if f.level is not Level.OK]
         assert wrong.subject == "scheduler.source"
-        assert wrong.remedy == "pip install 'pyslurm==24.11.*', or set scheduler.source: scontrol"
+        assert wrong.remedy == "set scheduler.source: scontrol, or install a pyslurm of Slurm 24.11"

@@ -1,0 +1,154 @@
+"""What the adapter changes in Slurm, and the settings it takes."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import placement
+from hotslot.errors import ConfigError, SchedulerError, SchedulerUnavailable
+from hotslot.model import Placement
+from hotslot.schedulers import connect as connect_by_name
+from hotslot_plugin.slurm import Slurm, accounting_id, connect
+from hotslot_plugin.slurm_comment import LENGTH_MAX, ForeignComment, merged
+
+
+def slurm(tmp_path: Path, script: str) -> Slurm:
+    """Return an adapter whose commands are a shell script; it gets the command's words."""
+    path = tmp_path / "command"
+    path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{tmp_path}/said\n{script}\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return connect({"command": [str(path)], "timeout_s": 20})
+
+
+def said(tmp_path: Path) -> list[str]:
+    return (tmp_path / "said").read_text().splitlines()
+
+
+def test_a_node_is_resumed_by_name(tmp_path: Path) -> None:
+    slurm(tmp_path, "exit 0").resume("w1")
+    assert said(tmp_path) == ["scontrol update nodename=w1 state=resume"]
+
+
+def test_a_node_that_is_not_drained_needs_no_resuming(tmp_path: Path) -> None:
+    slurm(tmp_path, "echo slurm_update error: Invalid node state specified >&2; exit 1").resume(
+        "w1"
+    )
+
+
+def test_a_resume_that_is_not_allowed_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SchedulerError, match="Invalid user id"):
+        slurm(tmp_path, "echo slurm_update error: Invalid user id >&2; exit 1").resume("w1")
+
+
+def test_a_summary_is_added_to_what_other_workers_said(tmp_path: Path) -> None:
+    there = 'case "$1" in sacct) echo "hotslot w1: held 2";; esac'
+    slurm(tmp_path, there).write_back(placement("12", "w2"), "held 3; used 1")
+    comment = "AdminComment=hotslot w1: held 2; w2: held 3 used 1"
+    assert said(tmp_path) == [
+        "sacct -n -P -X -j 12 --format=AdminComment",
+        f"sacctmgr -i modify job where jobid=12 set {comment}",
+    ]
+
+
+def test_a_comment_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(SchedulerError, match="keeps it: JS1:xyz"):
+        slurm(tmp_path, "echo JS1:xyz").write_back(placement(), "held 3")
+    assert len(said(tmp_path)) == 1
+
+
+def test_a_summary_without_accounting_is_an_error(tmp_path: Path) -> None:
+    script = "echo 'sacct: error: Slurm accounting storage is disabled' >&2; exit 1"
+    with pytest.raises(SchedulerError, match="accounting storage is disabled"):
+        slurm(tmp_path, script).write_back(placement(), "held 3")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"job_id": "12"}, "12"),
+        ({"job_id": "12", "array_job_id": "12", "array_task_id": "0"}, "12_0"),
+        ({"job_id": "12", "het_job_id": "12"}, "12+0"),
+        ({"job_id": "13", "het_job_id": "12"}, "13"),
+    ],
+)
+def test_accounting_is_asked_for_exactly_one_job(fields: dict[str, str], name: str) -> None:
+    plain = {"scheduler": "slurm", "run": 0, "worker": "w1", "cpus": 1, "phase": placement().phase}
+    assert accounting_id(Placement(**{**plain, **fields})) == name  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("job_id", ["", "1 set", "1,2", "12.0", "x"])
+def test_what_is_no_job_id_never_reaches_accounting(tmp_path: Path, job_id: str) -> None:
+    with pytest.raises(SchedulerError, match="not a number of a Slurm job"):
+        slurm(tmp_path, "exit 0").write_back(placement(job_id), "held 3")
+    assert not (tmp_path / "said").exists()
+
+
+def test_an_entry_is_replaced_by_its_newer_one() -> None:
+    comment = merged("hotslot w1: held 2; w2: held 1", placement(worker="w1"), "held 5")
+    assert comment == "hotslot w2: held 1; w1: held 5"
+
+
+def test_the_runs_of_a_requeued_job_are_told_apart() -> None:
+    comment = merged("", placement(worker="w1"), "held 5")
+    assert merged(comment, placement(worker="w1", run=1), "held 1") == (
+        "hotslot w1: held 5; w1 run 1: held 1"
+    )
+
+
+@given(st.lists(st.text(max_size=300), max_size=40))
+def test_a_comment_is_bounded_plain_and_keeps_the_newest(summaries: list[str]) -> None:
+    comment = ""
+    for count, summary in enumerate(summaries):
+        comment = merged(comment, placement(worker=f"w{count}"), summary)
+        assert f"w{count}: " in comment
+    assert len(comment) <= LENGTH_MAX
+    assert not set(comment) & set("|\"'\\`\n")
+    assert comment.isascii()
+
+
+@given(st.text(min_size=1, max_size=50))
+def test_any_comment_before_is_ours_or_foreign(before: str) -> None:
+    try:
+        assert merged(before, placement(), "held 1").startswith("hotslot ")
+    except ForeignComment:
+        assert not before.strip().startswith("hotslot ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"source": "rest"}, "source: input should be 'auto', 'pyslurm' or 'scontrol'"),
+        ({"comand": []}, "comand: extra inputs are not permitted"),
+        ({"command": "sudo"}, "command: input should be a valid tuple"),
+        ({"command": [""]}, r"command\.0: string should have at least 1 character"),
+        ({"timeout_s": 0}, "timeout_s: input should be greater than or equal to 0.1"),
+        ({"timeout_s": "10"}, "timeout_s: input should be a valid number"),
+    ],
+)
+def test_wrong_settings_are_told_by_their_key(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        connect(settings)
+
+
+def test_the_agent_finds_the_adapter_by_its_name() -> None:
+    assert connect_by_name("slurm", {"source": "scontrol"}).name == "slurm"
+    with pytest.raises(ConfigError, match="scheduler: source: input should be"):
+        connect_by_name("slurm", {"source": "rest"})
+
+
+def test_commands_that_are_not_there_are_an_unavailable_scheduler() -> None:
+    scheduler = connect({"source": "scontrol", "command": [f"{sys.prefix}/no/such/command"]})
+    with pytest.raises(SchedulerUnavailable, match=r"scheduler\.command"):
+        scheduler.placements(["w1"])
+
+
+def test_nothing_is_asked_of_nobody() -> None:
+    scheduler = connect({"source": "scontrol", "command": ["/no/such/command"]})
+    assert list(scheduler.placements([])) == []
+    assert list(scheduler.conditions([])) == []
