@@ -41,6 +41,11 @@ def test_a_size_that_a_constant_load_would_saturate_is_not_wished_for() -> None:
     assert wish(steady(1.8, 3, 60)).vcpus == 3
 
 
+def test_a_peak_that_noise_could_lift_to_saturation_gets_one_more() -> None:
+    assert wish(steady(8.95, 16, 60), request=16).vcpus == 11
+    assert wish(steady(8.89, 16, 60), request=16).vcpus == 10
+
+
 def test_float_dust_costs_no_vcpu() -> None:
     assert Window(saturated_pct=100).wish(view(steady(10.0, 20, 60), request=20)).vcpus == 11
 
