@@ -17,7 +17,7 @@ from hotslot_plugin.slurm_scontrol import ByCommand
 log = logging.getLogger(__name__)
 
 FAILURES_MAX = 3
-"""After so many crashes or hangs of pyslurm, ``auto`` uses the commands for good."""
+"""After so many crashes or hangs in a row, ``auto`` leaves pyslurm alone for good."""
 
 T = TypeVar("T")
 
@@ -82,15 +82,23 @@ class Auto:
         return self._use_pyslurm
 
     def _ask(self, question: Callable[[Source], T]) -> T:
-        if self._chosen():
-            try:
-                return question(self._pyslurm)
-            except ChildFailed as failure:
-                self._failures += 1
-                self._use_pyslurm = self._failures < FAILURES_MAX
-                how = "this time" if self._use_pyslurm else "from now on"
-                log.warning("%s; squeue and scontrol are asked %s", failure, how)
-        return question(self._commands)
+        if not self._chosen():
+            return question(self._commands)
+        try:
+            answer = question(self._pyslurm)
+        except ChildFailed as failure:
+            # Raises when slurmctld is away: then it was not pyslurm's fault.
+            answer = question(self._commands)
+            self._failed(failure)
+        else:
+            self._failures = 0
+        return answer
+
+    def _failed(self, failure: ChildFailed) -> None:
+        self._failures += 1
+        self._use_pyslurm = self._failures < FAILURES_MAX
+        how = "this time" if self._use_pyslurm else "from now on"
+        log.warning("%s; squeue and scontrol are asked %s", failure, how)
 
 
 def choose(source: str, command: Command) -> Source:
