@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hotslot.record.history import History
-from live.cluster import Cluster
+from live.cluster import Cluster, eventually
 from live.scenarios import ALL, Scenario, beyond_its_time, check_history
 
 SEED = 20260101
@@ -70,8 +70,10 @@ def test_a_killed_agent_loses_nothing(
 
 @pytest.mark.timeout(300)
 def test_the_time_without_an_agent_is_measured_too(cluster: Cluster) -> None:
-    job = cluster.sbatch("-c1", wrap="timeout 12 sh -c 'while :; do :; done'; sleep 2")
-    cluster.wait_running(job)
+    burn = "timeout 14 sh -c 'while :; do :; done'; sleep 2"
+    job = cluster.sbatch("-c1", wrap=f"touch ~/started-$SLURM_JOB_ID; {burn}")
+    started = cluster.bed.home / "alice" / f"started-{job}"
+    eventually(started.exists, 90, "the job runs", cluster.explain)
     cluster.signal_agent(signal.SIGKILL)
     threading.Event().wait(6)
     cluster.start_agent()
@@ -80,7 +82,8 @@ def test_the_time_without_an_agent_is_measured_too(cluster: Cluster) -> None:
     (row,) = cluster.leases(job)
     with History(cluster.database) as history:
         gaps = [s.interval_s for s in history.samples(row.lease.id) if s.interval_s > 4]
-    assert len(gaps) == 1, "one sample spans the time without an agent"
+        samples = history.samples(row.lease.id)
+    assert len(gaps) == 1, f"one sample spans the time without an agent: {samples}"
     life_s = (row.lease.closed_at or 0) - row.lease.opened_at
     assert row.lease.totals.life_s == pytest.approx(life_s, abs=1.5)
     assert row.lease.totals.used_core_s > 8
