@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +60,11 @@ def test_any_environment_makes_a_harmless_request_or_is_refused(
     assert head.count(b"\r\n") == 4
     assert body == f"event=start&job={job}&worker={worker}".encode()
     assert b"Content-Length: %d" % len(body) in head
+
+
+def test_the_shipped_configuration_is_valid_and_names_the_defaults() -> None:
+    text = (Path(__file__).resolve().parents[2] / "config/slurm/hook.conf").read_text()
+    shipped = hook.parse_conf(text, "hook.conf")
+    assert (shipped.address, shipped.wait_s, shipped.node) == ("192.168.56.1:8765", 60.0, "")
+    spelled_out = hook.parse_conf(text.replace("\n#agent_wait_s", "\nagent_wait_s"), "hook.conf")
+    assert spelled_out.wait_s == shipped.wait_s
