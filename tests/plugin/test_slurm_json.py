@@ -72,7 +72,7 @@ NODES = recorded("drained", "scontrol-show-node-*")
 
 
 @given(JSON | LIKELY)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_any_json_is_placements_or_an_error(document: object) -> None:
     try:
         found = told(document)
@@ -82,7 +82,6 @@ def test_any_json_is_placements_or_an_error(document: object) -> None:
 
 
 @given(JSON | LIKELY)
-@settings(max_examples=200)
 def test_any_json_is_conditions_or_an_error(document: object) -> None:
     try:
         found = slurm_json.conditions(parse(json.dumps(document)))
@@ -100,7 +99,7 @@ def test_any_bytes_are_a_document_or_an_error(text: bytes | str) -> None:
 
 
 @given(st.sampled_from([RUNNING, TWO]), st.data(), JSON)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_a_real_answer_with_one_part_replaced_is_placements_or_an_error(
     answer: Any, data: st.DataObject, replacement: object
 ) -> None:
