@@ -9,6 +9,7 @@ import dataclasses
 import fcntl
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -160,6 +161,7 @@ def main() -> None:
             level=config.agent.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
+        _raise_descriptor_limit()
         with sole_agent(config.record.database):
             store = Store(config.record.database)
             past = past_of(store)
@@ -174,6 +176,13 @@ def main() -> None:
         for error in _leaves(group):
             print(f"hotslotd: {error}", file=sys.stderr)  # noqa: T201 - before logging is there
         raise SystemExit(2) from None
+
+
+def _raise_descriptor_limit() -> None:
+    """Take all the descriptors that the hard limit allows: each vCPU thread needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _leaves(group: BaseExceptionGroup[HotslotError]) -> Iterator[HotslotError]:

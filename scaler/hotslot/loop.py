@@ -188,7 +188,6 @@ class Loop:
         if reason is None:
             return False
         self.close(lease, at, reason, here)
-        await self._durable(self._wall())
         return True
 
     def close(
@@ -262,9 +261,9 @@ class Loop:
         for task in self._observing.values():
             task.cancel()
         await asyncio.gather(*self._observing.values(), return_exceptions=True)
+        await asyncio.gather(*(track.actuator.close() for track in self.tracks.values()))
         self._record(self._wall())
         for track in self.tracks.values():
-            await track.actuator.close()
             track.release()
 
 

@@ -28,8 +28,9 @@ class Scheduler(Protocol):
 
         Without job ids: every job that occupies one of the workers or is ending there.
         With job ids: those jobs, whatever their phase, one placement for each worker that they
-        have or had (none for an unknown job or one that never ran here). The parts of a
-        heterogeneous job come under their own job ids.
+        have or had, this host's or not; none for an unknown job. One that waits for its first or
+        next start comes as one pending placement without a worker (``""``) and with the run to
+        come. The parts of a heterogeneous job come under their own job ids.
         """
         ...
 

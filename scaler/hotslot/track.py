@@ -18,6 +18,9 @@ from hotslot.model import Decision, Lease, Reading, Sample
 
 log = logging.getLogger(__name__)
 
+HISTORY_S = 600.0
+"""How long samples are kept for policies, unless a policy looks back further."""
+
 START_S = 60.0
 """How long a job that starts is owed its request, whatever it uses, if a plug fails at first."""
 
@@ -75,7 +78,7 @@ class Track:
     actuator: Actuator
     clock_for: ClockFor
     born_of: Callable[[int], float] = born_s
-    history_s: float = 600.0
+    history_s: float = HISTORY_S
     clock: Clock | None = None
     process: tuple[int, float] | None = None
     reading: Reading | None = None

@@ -29,7 +29,7 @@ from hotslot.reconcile import Reconciler
 from hotslot.record.batch import Batch, Beat, WorkerState
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
-from hotslot.track import Track
+from hotslot.track import HISTORY_S, Track
 
 AWAY_KEPT_S = 86_400.0
 """Times in which no agent answered are remembered for a day."""
@@ -154,10 +154,17 @@ def _track(
         policy,
         actuator,
         clock_for=lambda pid, born_s: VcpuClock(pid, born_s, driver.thread_name),
+        history_s=_history_s(parameters),
     )
     if worker.name in last:
         _adopt(track, last[worker.name])
     return track
+
+
+def _history_s(parameters: Mapping[str, object]) -> float:
+    """Return how long samples are kept for a policy: its whole window, and some."""
+    window_s = parameters.get("window_s", 0.0)
+    return max(HISTORY_S, 1.25 * window_s) if isinstance(window_s, int | float) else HISTORY_S
 
 
 def _adopt(track: Track, last: WorkerState) -> None:

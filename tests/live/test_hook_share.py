@@ -92,9 +92,11 @@ def test_the_hook_takes_a_tenth_of_a_second(
     hookless: Cluster, stopwatch: Stopwatch, note: Callable[[str], None]
 ) -> None:
     hookless.sbatch(f"--array=1-{STARTS + 9}", "-n1", wrap="sleep 3600")
+    compared = lambda: hookless.json("status")["agent"]["scheduler"]["compared_at"]  # noqa: E731
+    eventually(compared, 60, "the agent has compared at its start", hookless.explain)
     done: set[str] = set()
     took_ms: list[float] = []
-    last = 0.0
+    last = time.monotonic()
     while len(took_ms) < STARTS:
         fresh = eventually(
             lambda: {w: j for w, j in running(hookless).items() if j not in done},
@@ -104,8 +106,8 @@ def test_the_hook_takes_a_tenth_of_a_second(
         )
         for worker, job in fresh.items():
             time.sleep(max(0.0, last + GAP_S - time.monotonic()))
-            last = time.monotonic()
             took_ms.append(stopwatch.start(job, worker))
+            last = time.monotonic()
             done.add(job)
             assert hookless.workers()[worker]["job"] == job
             hookless.bed.run(["scancel", job], user="root")
