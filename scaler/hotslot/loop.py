@@ -68,8 +68,9 @@ class Loop:
 
     def cycle(self) -> str:
         """Run one cycle and say what it did."""
-        mono, wall = self._monotonic(), self._wall()
-        moved = [track for track in self.tracks.values() if self._one(track, mono, wall)]
+        wall = self._wall()
+        tracks = self.tracks.values()
+        moved = [track for track in tracks if self._one(track, self._monotonic(), wall)]
         self._record(wall)
         self.cycles += 1
         if not moved:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
 
-from hotslot.model import CloseReason
+from hotslot.model import CloseReason, EventResult
+from hotslot.record.history import History
 from live.cluster import Cluster, eventually
 
 LONG = "touch ~/started-$SLURM_JOB_ID; sleep 600"
@@ -51,6 +54,30 @@ def test_a_killed_vm_loses_its_lease_and_its_job_runs_again(cluster: Cluster) ->
     cluster.bed.run(["scancel", job])
     cluster.wait_gone(job)
     cluster.wait_settled(150)
+
+
+@pytest.mark.timeout(300)
+def test_a_vm_that_hangs_delays_no_other_worker(cluster: Cluster) -> None:
+    """A stopped QEMU answers nothing: its action times out, and the next worker is sized at once."""
+    job, _ = started(cluster, "-c4", "-w", "w1", wrap=LONG)
+    os.kill(cluster.bed.worker("w1").outer_pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: cluster.workers()["w1"]["busy"], 40, "w1 is to shrink", cluster.explain)
+        began = time.monotonic()
+        other, _ = started(cluster, "-c4", "-w", "w2")
+        assert cluster.leases(other)[0].roll_up.applied == 1
+        assert time.monotonic() - began < 15
+    finally:
+        os.kill(cluster.bed.worker("w1").outer_pid, signal.SIGCONT)
+    eventually(lambda: cluster.workers()["w1"]["granted_vcpus"] == 1, 90, "w1 shrinks after all")
+    with History(cluster.database) as history:
+        events = history.events(cluster.leases(job)[0].lease.id)
+    assert {event.result for event in events} >= {EventResult.APPLIED, EventResult.TIMED_OUT}
+    assert all(event.took_s <= 15.5 for event in events), events
+    cluster.bed.run(["scancel", job, other])
+    for one in (job, other):
+        cluster.wait_gone(one)
+    cluster.wait_settled(120)
 
 
 def test_a_killed_slurmd_changes_nothing_for_the_job(cluster: Cluster) -> None:
