@@ -58,7 +58,7 @@ def test_a_killed_vm_loses_its_lease_and_its_job_runs_again(cluster: Cluster) ->
 
 @pytest.mark.timeout(300)
 def test_a_vm_that_hangs_delays_no_other_worker(cluster: Cluster) -> None:
-    """A stopped QEMU answers nothing: its action times out, and the next worker is sized at once."""
+    """A stopped QEMU answers nothing: its action times out, another worker is sized at once."""
     job, _ = started(cluster, "-c4", "-w", "w1", wrap=LONG)
     os.kill(cluster.bed.worker("w1").outer_pid, signal.SIGSTOP)
     try:
