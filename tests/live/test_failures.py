@@ -67,6 +67,7 @@ def test_a_vm_that_hangs_delays_no_other_worker(cluster: Cluster) -> None:
         other, _ = started(cluster, "-c4", "-w", "w2")
         assert cluster.leases(other)[0].roll_up.applied == 1
         assert time.monotonic() - began < 15
+        eventually(lambda: not cluster.workers()["w1"]["busy"], 30, "the attempt ends")
     finally:
         os.kill(cluster.bed.worker("w1").outer_pid, signal.SIGCONT)
     eventually(lambda: cluster.workers()["w1"]["granted_vcpus"] == 1, 90, "w1 shrinks after all")
