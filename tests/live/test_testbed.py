@@ -156,8 +156,10 @@ def test_a_killed_worker_comes_back(bed: Testbed) -> None:
 
 
 OWNER = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from testbed import Testbed
+# A command that a script runs in the background starts with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Testbed(workers=1, vcpus=2, hooks=False) as bed:
     bed.popen_host(["sleep", "1000"])
     bed.run(["sbatch", "--wrap", "sleep 1000"])
@@ -186,10 +188,13 @@ def test_nothing_survives_the_end_of_the_owner(how: signal.Signals, tmp_path: Pa
         assert mark == "UP"
         assert len(processes_in(namespace)) > 8
         owner.send_signal(how)
-        deadline = time.monotonic() + 10
-        while left := processes_in(namespace):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.05)
+        try:
+            deadline = time.monotonic() + 10
+            while left := processes_in(namespace):
+                assert time.monotonic() < deadline, left
+                time.sleep(0.05)
+        finally:
+            owner.kill()
     assert run_dir not in Path("/proc/self/mounts").read_text()
 
 
