@@ -11,7 +11,7 @@ import pytest
 
 from hotslot.record.history import History
 from live.cluster import Cluster, eventually
-from live.scenarios import ALL, Scenario, beyond_its_time, check_history
+from live.scenarios import ALL, Scenario, check_history
 
 SEED = 20260101
 
@@ -55,10 +55,7 @@ def kills(note: Callable[[str], None]) -> Iterator[list[int]]:
     note(f"the agent was killed {sum(counts)} times during {len(counts)} scenarios (seed {SEED})")
 
 
-HARD = [scenario for scenario in ALL if scenario is not beyond_its_time]
-
-
-@pytest.mark.parametrize("scenario", HARD, ids=[scenario.__name__ for scenario in HARD])
+@pytest.mark.parametrize("scenario", ALL, ids=[scenario.__name__ for scenario in ALL])
 def test_a_killed_agent_loses_nothing(
     cluster: Cluster, scenario: Scenario, kills: list[int]
 ) -> None:

@@ -21,6 +21,10 @@ from testbed import Testbed
 
 STARTS = 200
 LIMIT_MS = 100.0
+QUIET_MS = 30.0
+"""A machine on which even a Python that does nothing takes longer than this (p99; 12 ms at rest)
+is starved by others: the limit then grows in proportion, and the summary says by how much."""
+
 GAP_S = 1.1
 """Pause between two starts: the controller is asked once a second at most, and what two jobs of
 one second wait for each other is not the hook's share."""
@@ -51,7 +55,10 @@ for line in sys.stdin:
     env = {"SLURM_JOB_ID": job, "SLURMD_NODENAME": worker}
     began = time.perf_counter()
     done = subprocess.run(sys.argv[1:], env=env)
-    print((time.perf_counter() - began) * 1000, done.returncode, flush=True)
+    took = time.perf_counter()
+    subprocess.run([sys.executable, "-S", "-E", "-c", "pass"])
+    bare = time.perf_counter() - took
+    print((took - began) * 1000, bare * 1000, done.returncode, flush=True)
 """
 
 
@@ -59,6 +66,7 @@ class Stopwatch:
     """Runs the hook as slurmd would, in the agent's network, and times each run."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self.bare_ms: list[float] = []
         conf = cluster.bed.path / "hook.conf"
         conf.write_text("agent=10.77.0.1:8765\nagent_wait_s=20\n")
         hook = [sys.executable, "-I", "-S", str(HOOK), "start", str(conf)]
@@ -67,13 +75,17 @@ class Stopwatch:
         )
 
     def start(self, job: str, worker: str) -> float:
-        """Run the prolog's hook for a job; return how long it took, in ms."""
+        """Run the prolog's hook for a job; return how long it took, in ms.
+
+        What a Python that does nothing took right after it goes to ``bare_ms``.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{job} {worker}\n")
         self._process.stdin.flush()
-        took_ms, code = self._process.stdout.readline().split()
+        took_ms, bare_ms, code = self._process.stdout.readline().split()
         assert code == "0"
+        self.bare_ms.append(float(bare_ms))
         return float(took_ms)
 
     def close(self) -> None:
@@ -112,10 +124,15 @@ def test_the_hook_takes_a_tenth_of_a_second(
             assert hookless.workers()[worker]["job"] == job
             hookless.bed.run(["scancel", job], user="root")
     hookless.bed.run(["scancel", "-u", "alice"], user="root")
-    took_ms.sort()
-    median, p99 = statistics.median(took_ms), took_ms[int(len(took_ms) * 0.99) - 1]
+    starved = max(1.0, p99(stopwatch.bare_ms) / QUIET_MS)
     note(
-        f"hook's share of a start: median {median:.0f} ms, p99 {p99:.0f} ms, "
-        f"worst {took_ms[-1]:.0f} ms of {len(took_ms)} starts"
+        f"hook's share of a start: median {statistics.median(took_ms):.0f} ms, "
+        f"p99 {p99(took_ms):.0f} ms, worst {max(took_ms):.0f} ms of {len(took_ms)} starts; "
+        f"Python alone p99 {p99(stopwatch.bare_ms):.0f} ms, limit {LIMIT_MS * starved:.0f} ms"
     )
-    assert p99 <= LIMIT_MS
+    assert p99(took_ms) <= LIMIT_MS * starved
+
+
+def p99(values: list[float]) -> float:
+    """Return the value that one in a hundred exceeds."""
+    return sorted(values)[int(len(values) * 0.99) - 1]
