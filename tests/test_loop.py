@@ -255,3 +255,14 @@ async def test_a_late_poke_of_a_closed_run_opens_nothing() -> None:
     assert lease is not None
     world.loop.close(lease, now(), CloseReason.ENDED)
     assert await world.loop.begin(placement()) is None
+
+
+@in_virtual_time
+async def test_a_broken_worker_leaves_the_others_alone() -> None:
+    world = World("w1", "w2")
+    await world.loop.look_at_all()
+    world.loop.tracks["w1"].held = None  # type: ignore[assignment]
+    before = world.loop.cycles
+    await world.run(3)
+    assert world.loop.cycles == before + 3
+    assert world.loop.tracks["w2"].last is not None

@@ -70,12 +70,20 @@ class Loop:
         """Run one cycle and say what it did."""
         wall = self._wall()
         tracks = self.tracks.values()
-        moved = [track for track in tracks if self._one(track, self._monotonic(), wall)]
+        moved = [track for track in tracks if self._safely(track, wall)]
         self._record(wall)
         self.cycles += 1
         if not moved:
             return f"{len(self.tracks)} workers, nothing to change"
         return "; ".join(f"{t.name}: {t.decision.reason}" for t in moved if t.decision)
+
+    def _safely(self, track: Track, wall: float) -> bool:
+        """Run one worker's part; a mistake there leaves out this worker, the others go on."""
+        try:
+            return self._one(track, self._monotonic(), wall)
+        except Exception:
+            log.exception("%s: left out of this cycle", track.name)
+            return False
 
     def _one(self, track: Track, mono: float, wall: float) -> bool:
         track.note_granted(mono, wall)
