@@ -95,15 +95,17 @@ def cancelled_while_ending(cluster: Cluster) -> dict[str, str]:
 
 def requeued(cluster: Cluster) -> dict[str, str]:
     """Requeue a running job: each run is a lease of its own."""
-    job = cluster.sbatch(
-        "-c2", "--requeue", wrap="touch ~/run-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}; sleep 4"
-    )
+    first = "touch ~/run-$SLURM_JOB_ID-0; sleep 600"
+    script = f'[ "$SLURM_RESTART_COUNT" ] || {{ {first}; }}; touch ~/run-$SLURM_JOB_ID-1; sleep 4'
+    job = cluster.sbatch("-c2", "--requeue", wrap=script)
     home = cluster.bed.home / "alice"
     eventually((home / f"run-{job}-0").exists, 90, "the first run", cluster.explain)
     cluster.bed.run(["scontrol", "requeue", job], user="root")
-    # Slurm lets a requeued job wait for two minutes; the administrator need not.
     eventually(lambda: cluster.squeue(job) == "PENDING", 60, "it is requeued", cluster.explain)
-    cluster.bed.run(["scontrol", "update", f"jobid={job}", "starttime=now"], user="root")
+    # Slurm lets a requeued job wait for two minutes; the administrator need not. But slurmd counts
+    # in seconds: a job that starts in the second in which its first run was killed is "already
+    # killed, do not launch", and fails.
+    cluster.bed.run(["scontrol", "update", f"jobid={job}", "starttime=now+3"], user="root")
     eventually((home / f"run-{job}-1").exists, 200, "the second run", cluster.explain)
     cluster.wait_gone(job)
     assert len(cluster.leases(job)) == 2

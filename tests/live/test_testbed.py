@@ -139,7 +139,6 @@ def test_a_process_on_the_host_side_sees_qemu_by_its_pid(bed: Testbed) -> None:
 
 
 def test_slurmctld_comes_back_after_a_kill(bed: Testbed) -> None:
-    time.sleep(6)  # its saved state is up to 5 s old: see Testbed.kill_slurmctld
     bed.kill_slurmctld()
     bed.start_slurmctld()
     bed.wait_idle()

@@ -301,8 +301,11 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
         """Kill slurmctld with SIGKILL.
 
         It saves its state within 5 s of a change. What it had not saved it does not know again:
-        a job that has just ended may run once more, or stay RUNNING for minutes with no process.
+        a job that has just started is lost with its process, one that has just ended may run once
+        more, or stay RUNNING for minutes with no process. So this waits until it has saved a state
+        that is newer than the call.
         """
+        self._controller.await_saved_state()
         self._controller.kill("slurmctld")
 
     def start_slurmctld(self) -> None:

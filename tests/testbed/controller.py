@@ -15,6 +15,7 @@ from .run_dir import DAEMON_ENV
 
 _SLURMDBD_PORT = 6819
 _SLURMCTLD_PORT = 6817
+_SAVED_WITHIN_S = 5
 
 
 class Controller:
@@ -51,6 +52,20 @@ class Controller:
     def start_slurmctld(self) -> None:
         self._start("slurmctld", ["slurmctld", "-D"])
         self._wait("slurmctld", lambda: self._answers(_SLURMCTLD_PORT), 60)
+
+    def await_saved_state(self) -> None:
+        """Wait until slurmctld has nothing left to save.
+
+        It saves a change within 5 s (its SAVE_MAX_WAIT): either its state of jobs is saved anew
+        in that time and a margin, or nothing had changed.
+        """
+        state = self._namespaces.outer(self._root / "var/spool/slurmctld/job_state")
+        asked = time.time()
+        deadline = time.monotonic() + 2 * _SAVED_WITHIN_S
+        while time.monotonic() < deadline:
+            if state.exists() and state.stat().st_mtime > asked:
+                return
+            time.sleep(0.05)
 
     def kill(self, daemon: str) -> None:
         """Kill a daemon with SIGKILL and wait until it is gone."""
