@@ -45,11 +45,35 @@ class VmGone(DriverError):
 
 
 class ActionRefused(DriverError):
-    """Guest or hypervisor said no: record as refused, retry with back-off."""
+    """The hypervisor said no: record as refused, retry with back-off."""
+
+
+class GuestRefused(ActionRefused):
+    """The guest said no, or nothing in it can say yes: record as guest refused, retry."""
+
+
+class HotplugDisabled(ActionRefused):
+    """The VM was made without CPU hot-plug: record it; `hotslot workers repair` mends it."""
+
+
+class OverCeiling(ActionRefused):
+    """The VM cannot have such a vCPU: record as over the ceiling, the hypervisor is not asked."""
 
 
 class ActionTimedOut(DriverError):
     """No answer within the deadline: record as timed out, read back, retry with back-off."""
+
+
+class GuestSilent(ActionTimedOut):
+    """The guest did not react, and still may: record it, look again every second, ask again."""
+
+
+class MachineLocked(DriverError):
+    """Another command or session holds the VM: record it, retry with back-off."""
+
+
+class ServiceGone(DriverError):
+    """The hypervisor's own service is away: record it, retry with back-off."""
 
 
 class MeterError(HotslotError):

@@ -79,14 +79,61 @@ class Decision:
     detected_at: float
 
 
-class EventResult(StrEnum):
-    """How one attempt to change a worker's vCPUs ended."""
+class ResultKind(StrEnum):
+    """The results of attempts, as reports count them."""
 
     APPLIED = "applied"
     REFUSED = "refused"
     TIMED_OUT = "timed out"
     FAILED = "failed"
     VM_GONE = "vm gone"
+
+
+class EventResult(StrEnum):
+    """How one attempt to change a worker's vCPUs ended: its class.
+
+    ``ALREADY_SO``: it had come to that without hotslot. ``EJECTED_LATE``: the guest gave up what
+    an earlier attempt had asked it for in vain. ``PLUG_LOST``: the hypervisor lists the vCPU and
+    its thread has never run. ``REFUSED``, ``TIMED_OUT`` and ``FAILED`` are what is left.
+    """
+
+    APPLIED = "applied"
+    ALREADY_SO = "already so"
+    EJECTED_LATE = "ejected late"
+    REFUSED = "refused"
+    GUEST_REFUSED = "guest refused"
+    HOTPLUG_DISABLED = "hot-plug disabled"
+    OVER_CEILING = "over the ceiling"
+    TIMED_OUT = "timed out"
+    GUEST_SILENT = "guest did not answer"
+    FAILED = "failed"
+    PLUG_LOST = "plug lost"
+    MACHINE_LOCKED = "machine locked"
+    SERVICE_GONE = "hypervisor service gone"
+    VM_GONE = "vm gone"
+
+    @property
+    def kind(self) -> ResultKind:
+        """What reports count it as."""
+        return _KINDS[self]
+
+
+_KINDS = {
+    EventResult.APPLIED: ResultKind.APPLIED,
+    EventResult.ALREADY_SO: ResultKind.APPLIED,
+    EventResult.EJECTED_LATE: ResultKind.APPLIED,
+    EventResult.REFUSED: ResultKind.REFUSED,
+    EventResult.GUEST_REFUSED: ResultKind.REFUSED,
+    EventResult.HOTPLUG_DISABLED: ResultKind.REFUSED,
+    EventResult.OVER_CEILING: ResultKind.REFUSED,
+    EventResult.TIMED_OUT: ResultKind.TIMED_OUT,
+    EventResult.GUEST_SILENT: ResultKind.TIMED_OUT,
+    EventResult.FAILED: ResultKind.FAILED,
+    EventResult.PLUG_LOST: ResultKind.FAILED,
+    EventResult.MACHINE_LOCKED: ResultKind.FAILED,
+    EventResult.SERVICE_GONE: ResultKind.FAILED,
+    EventResult.VM_GONE: ResultKind.VM_GONE,
+}
 
 
 @dataclass(frozen=True, slots=True)

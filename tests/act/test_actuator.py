@@ -87,7 +87,7 @@ async def test_more_than_the_vm_can_have_is_clipped_said_once_and_not_hammered()
     await it.hold(9, 300)
     assert it.vm.attached == {0, 1, 2, 3}
     assert len(it.events) == 1
-    assert it.last.result is EventResult.REFUSED
+    assert it.last.result is EventResult.OVER_CEILING
     words = "the VM was built for at most 4 vCPUs, 9 were wanted; 4 vCPUs attached"
     assert it.last.detail == words
 

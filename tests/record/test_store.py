@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from builders import placement, sample
 from hotslot.errors import StoreError
-from hotslot.model import CloseReason, Event, EventResult, JobPhase, Lease, Sample
+from hotslot.model import CloseReason, Event, EventResult, JobPhase, Lease, ResultKind, Sample
 from hotslot.record.batch import (
     Batch,
     Beat,
@@ -184,7 +184,7 @@ def test_events_are_counted_by_result_also_those_after_the_end(store: Store) -> 
         unplug_median_s=0.5,
         unplug_max_s=0.5,
     )
-    counts = [row.roll_up.count(result) for result in EventResult]
+    counts = [row.roll_up.count(kind) for kind in ResultKind]
     assert counts == [4, 1, 1, 0, 1]
 
 

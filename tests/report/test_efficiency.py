@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import sample
-from hotslot.model import CloseReason, EventResult, JobPhase, Sample, Totals
+from hotslot.model import CloseReason, JobPhase, ResultKind, Sample, Totals
 from hotslot.record.batch import LeaseRow, RollUp
 from hotslot.report.efficiency import Figures, Job, figures_of, jobs_of, summed
 from report.reported import START, array_job, load_then_wait, part, some_jobs
@@ -140,7 +140,7 @@ def test_a_job_without_an_outcome_says_why_its_lease_was_closed() -> None:
 def test_events_are_counted_over_all_parts() -> None:
     rows: tuple[LeaseRow, ...] = tuple(part(roll_up=RollUp(applied=2, failed=1)) for _ in "ab")
     job = Job(rows)
-    assert (job.count(EventResult.APPLIED), job.count(EventResult.FAILED)) == (4, 2)
+    assert (job.count(ResultKind.APPLIED), job.count(ResultKind.FAILED)) == (4, 2)
 
 
 def test_jobs_keep_the_order_in_which_they_came() -> None:

@@ -8,8 +8,34 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from hotslot.errors import ActionRefused, ActionTimedOut, DriverError, HotslotError, VmGone
+from hotslot.errors import (
+    ActionRefused,
+    ActionTimedOut,
+    DriverError,
+    GuestRefused,
+    GuestSilent,
+    HotplugDisabled,
+    HotslotError,
+    MachineLocked,
+    OverCeiling,
+    ServiceGone,
+    VmGone,
+)
 from hotslot.model import EventResult
+
+
+_CLASSES: dict[type[HotslotError], EventResult] = {
+    VmGone: EventResult.VM_GONE,
+    GuestRefused: EventResult.GUEST_REFUSED,
+    HotplugDisabled: EventResult.HOTPLUG_DISABLED,
+    OverCeiling: EventResult.OVER_CEILING,
+    ActionRefused: EventResult.REFUSED,
+    GuestSilent: EventResult.GUEST_SILENT,
+    ActionTimedOut: EventResult.TIMED_OUT,
+    MachineLocked: EventResult.MACHINE_LOCKED,
+    ServiceGone: EventResult.SERVICE_GONE,
+}
+_OTHER = EventResult.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +90,9 @@ def judge(found: Findings) -> tuple[EventResult, str]:
         return EventResult.FAILED, f"the hypervisor reported success, but has {held}"
     if found.missing:
         return EventResult.TIMED_OUT, f"{held}, but {named(found.missing)} not seen running in time"
-    return EventResult.REFUSED, f"{found.limit}; {held}"
+    over = found.target > found.aim
+    result = EventResult.OVER_CEILING if over else EventResult.REFUSED
+    return result, f"{found.limit}; {held}"
 
 
 def judge_unread(error: HotslotError, trouble: HotslotError | None) -> tuple[EventResult, str]:
@@ -95,10 +123,4 @@ def vcpus(number: int) -> str:
 
 
 def _class_of(error: HotslotError) -> EventResult:
-    match error:
-        case ActionRefused():
-            return EventResult.REFUSED
-        case ActionTimedOut():
-            return EventResult.TIMED_OUT
-        case _:
-            return EventResult.FAILED
+    return next((result for kind, result in _CLASSES.items() if isinstance(error, kind)), _OTHER)

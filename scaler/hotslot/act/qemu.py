@@ -23,7 +23,7 @@ from hotslot.act.qemu_check import THREAD_NAME, findings
 from hotslot.act.qemu_cpus import Cpu, attached, listed
 from hotslot.act.qemu_eject import EVENTS, ejected
 from hotslot.act.qmp import CommandFailed, Monitor
-from hotslot.errors import ActionRefused
+from hotslot.errors import ActionRefused, GuestRefused, OverCeiling
 from hotslot.model import Finding
 
 SOCKET = "a path like /run/hotslot/qmp/{vm}.sock, with {vm} for the VM's name"
@@ -67,7 +67,7 @@ class QemuDriver:
             refused = {index: words(no) for index, no in answers.items() if not _harmless(no)}
             refused |= await ejected(monitor, events, leaving, refused)
         if refused:
-            raise ActionRefused(vm, _joined(refused.values()))
+            raise GuestRefused(vm, _joined(refused.values()))
 
     async def check(self, vms: Collection[str]) -> list[Finding]:
         """Look at each VM's socket, QEMU, accelerator and CPUs."""
@@ -104,7 +104,7 @@ async def _chosen(monitor: Monitor, vcpus: Collection[int]) -> list[Cpu]:
     possible = await listed(monitor)
     if wrong := [index for index in set(vcpus) if not 0 <= index < len(possible)]:
         what = f"the VM has vCPUs 0 to {len(possible) - 1}; there is no {named(wrong)}"
-        raise ActionRefused(monitor.vm, what)
+        raise OverCeiling(monitor.vm, what)
     return [possible[index] for index in sorted(set(vcpus))]
 
 

@@ -15,7 +15,7 @@ from qemu.qmp import EventListener, Message
 from hotslot.act.judge import named
 from hotslot.act.qemu_cpus import attached, listed
 from hotslot.act.qmp import Monitor
-from hotslot.errors import ActionTimedOut
+from hotslot.errors import GuestSilent
 
 EVENTS = ("DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR", "ACPI_DEVICE_OST")
 
@@ -43,7 +43,7 @@ async def ejected(
 ) -> dict[int, str]:
     """Wait until these vCPUs (index → path) are gone or refused; return all refusals, in words.
 
-    Raises ActionTimedOut after ``EJECT_S``, and what reading the CPU list raises.
+    Raises GuestSilent after ``EJECT_S``, and what reading the CPU list raises.
     """
     said_no = dict(refused)
     leaving = frozenset(paths)
@@ -54,7 +54,7 @@ async def ejected(
                     said_no |= _refusal(event, {index: paths[index] for index in leaving})
     except TimeoutError as error:
         words = f"the guest did not eject {named(leaving)} within {EJECT_S:g} s; it still may"
-        raise ActionTimedOut(monitor.vm, words) from error
+        raise GuestSilent(monitor.vm, words) from error
     return said_no
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from hotslot.model import Decision, Event, EventResult, Lease, Reading, Sample
+from hotslot.model import Decision, Event, Lease, Reading, ResultKind, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Beat:
 class RollUp:
     """What the record adds up beside a lease's totals.
 
-    Events are counted by result; latencies are those of applied plugs (or unplugs), from the
-    attempt's start to its end, None where there was none. ``lost_samples`` were dropped
+    Events are counted by the kind of their result; latencies are those of applied plugs (or
+    unplugs), from the attempt's start to its end, None where there was none. ``lost_samples`` were dropped
     because the database could not be written for too long: the totals have them, the
     samples do not.
     """
@@ -86,18 +86,18 @@ class RollUp:
     unplug_median_s: float | None = None
     unplug_max_s: float | None = None
 
-    def count(self, result: EventResult) -> int:
+    def count(self, kind: ResultKind) -> int:
         """Return the number of events that ended so."""
-        match result:
-            case EventResult.APPLIED:
+        match kind:
+            case ResultKind.APPLIED:
                 return self.applied
-            case EventResult.REFUSED:
+            case ResultKind.REFUSED:
                 return self.refused
-            case EventResult.TIMED_OUT:
+            case ResultKind.TIMED_OUT:
                 return self.timed_out
-            case EventResult.FAILED:
+            case ResultKind.FAILED:
                 return self.failed
-            case EventResult.VM_GONE:
+            case ResultKind.VM_GONE:
                 return self.vm_gone
 
 

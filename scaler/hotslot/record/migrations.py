@@ -108,7 +108,9 @@ CREATE TABLE events (
   got_vcpus   INTEGER NOT NULL,
   reason_id   INTEGER NOT NULL REFERENCES words (id),
   result      TEXT NOT NULL CHECK (result IN
-                ('applied', 'refused', 'timed out', 'failed', 'vm gone')),
+                ('applied', 'already so', 'ejected late', 'refused', 'guest refused',
+                 'hot-plug disabled', 'over the ceiling', 'timed out', 'guest did not answer',
+                 'failed', 'plug lost', 'machine locked', 'hypervisor service gone', 'vm gone')),
   detail_id   INTEGER REFERENCES words (id),
   detected_at REAL,
   command_s   REAL NOT NULL,

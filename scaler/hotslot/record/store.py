@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hotslot.model import Event, EventResult, Lease, Placement, Sample
+from hotslot.model import Event, EventResult, Lease, Placement, ResultKind, Sample
 from hotslot.record import rows
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute
 from hotslot.record.database import Database, RowRefused, reported, savepoint, transaction
@@ -184,12 +184,12 @@ class Store(History):
 
 
 def _summary(events: Iterable[Event]) -> tuple[float | None, ...]:
-    """Return the counts by result, then median and longest plug, median and longest unplug."""
+    """Return the counts by kind, then median and longest plug, median and longest unplug."""
     known = list(events)
     applied = [event for event in known if event.result is EventResult.APPLIED]
     plugs = [event.took_s for event in applied if event.to_vcpus > event.from_vcpus]
     unplugs = [event.took_s for event in applied if event.to_vcpus < event.from_vcpus]
-    counts = [sum(event.result is result for event in known) for result in EventResult]
+    counts = [sum(event.result.kind is kind for event in known) for kind in ResultKind]
     latencies = [summary(took) for took in (plugs, unplugs) for summary in (_median, _longest)]
     return (*counts, *latencies)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotslot.model import Event, EventResult, Sample
+from hotslot.model import Event, ResultKind, Sample
 from hotslot.record.batch import LeaseRow
 from hotslot.report.efficiency import Figures, Job, figures_of, outcome_of, task_id
 from hotslot.report.job import JobDetail, PartDetail, event_parts
@@ -38,7 +38,7 @@ def job_json(job: Job) -> Json:
         "closed_at": job.closed_at,
         "requested_vcpus": job.requested_vcpus,
         **figures_json(job.figures),
-        "events": {result.name.lower(): job.count(result) for result in EventResult},
+        "events": {kind.name.lower(): job.count(kind) for kind in ResultKind},
         "parts": [part_json(part) for part in job.parts],
     }
 
@@ -68,7 +68,7 @@ def part_json(part: LeaseRow) -> Json:
         "closed_at": lease.closed_at,
         "close_reason": lease.close_reason.value if lease.close_reason else None,
         **figures_json(figures_of(part)),
-        "events": {result.name.lower(): roll_up.count(result) for result in EventResult},
+        "events": {kind.name.lower(): roll_up.count(kind) for kind in ResultKind},
         "plug_median_s": roll_up.plug_median_s,
         "plug_max_s": roll_up.plug_max_s,
         "unplug_median_s": roll_up.unplug_median_s,

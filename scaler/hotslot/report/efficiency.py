@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from hotslot.model import EventResult, JobPhase, Lease, Placement
+from hotslot.model import JobPhase, Lease, Placement, ResultKind
 from hotslot.record.batch import LeaseRow
 
 CORE_HOUR_S = 3600.0
@@ -140,9 +140,9 @@ class Job:
             return next(iter(outcomes))
         return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
 
-    def count(self, result: EventResult) -> int:
+    def count(self, kind: ResultKind) -> int:
         """Return the number of events that ended so."""
-        return sum(part.roll_up.count(result) for part in self.parts)
+        return sum(part.roll_up.count(kind) for part in self.parts)
 
 
 def figures_of(part: LeaseRow) -> Figures:

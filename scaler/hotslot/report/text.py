@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hotslot.model import Event, EventResult, Lease
+from hotslot.model import Event, Lease, ResultKind
 from hotslot.report.efficiency import Figures, Job, figures_of, outcome_of, task_id
 from hotslot.report.job import JobDetail, PartDetail, event_parts
 from hotslot.report.plot import Timeline
@@ -217,7 +217,8 @@ def _change(event: Event) -> str:
 
 
 def _result(event: Event) -> Text:
-    return Text(event.result.value, style="" if event.result is EventResult.APPLIED else "red")
+    good = event.result.kind is ResultKind.APPLIED
+    return Text(event.result.value, style="" if good else "red")
 
 
 def _reason(event: Event) -> str:
@@ -225,8 +226,8 @@ def _reason(event: Event) -> str:
 
 
 def _event_counts(job: Job) -> str:
-    applied = job.count(EventResult.APPLIED)
-    others = sum(job.count(result) for result in EventResult) - applied
+    applied = job.count(ResultKind.APPLIED)
+    others = sum(job.count(kind) for kind in ResultKind) - applied
     return f"{applied}" if not others else f"{applied}, {others} failed"
 
 
