@@ -78,6 +78,9 @@ class FakeDriver:
             raise DriverError(vm, "its state cannot be read")
         return VmState(frozenset(found.attached), found.max_vcpus, found.pid)
 
+    async def claim(self, vm: str) -> None:
+        self._alive(vm)
+
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         self._check(vm, vcpus)
         if missing := set(vcpus) - self.vms[vm].attached:

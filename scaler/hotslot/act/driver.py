@@ -19,11 +19,16 @@ from hotslot.registry import one_entry_point
 @dataclass(frozen=True, slots=True)
 class VmState:
     """A running VM as its hypervisor says: attached vCPU indexes, how many are possible, and the
-    process on this host that runs it."""
+    process on this host that runs it.
+
+    ``capped``: all its vCPUs are plugged and their time is limited; ``attached`` is what that is
+    worth, and a change needs no guest.
+    """
 
     attached: frozenset[int]
     max_vcpus: int
     pid: int
+    capped: bool = False
 
 
 class Driver(Protocol):
@@ -43,6 +48,14 @@ class Driver(Protocol):
 
         VmGone means that the VM does not run, never that it could not be asked: its job's lease
         is closed for it.
+        """
+        ...
+
+    async def claim(self, vm: str) -> None:
+        """Be the only hotslot that acts on this VM, until ``close``.
+
+        DriverError when another process has claimed it, VmGone when there is no such VM; a driver
+        whose hypervisor admits one client only has nothing to do.
         """
         ...
 

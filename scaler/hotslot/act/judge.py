@@ -23,7 +23,6 @@ from hotslot.errors import (
 )
 from hotslot.model import EventResult
 
-
 _CLASSES: dict[type[HotslotError], EventResult] = {
     VmGone: EventResult.VM_GONE,
     GuestRefused: EventResult.GUEST_REFUSED,

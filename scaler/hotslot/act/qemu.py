@@ -13,11 +13,12 @@ Facts, tried with QEMU 10.0 under TCG and recorded in tests/transcripts:
 from __future__ import annotations
 
 import asyncio
-import difflib
-import re
 from collections.abc import Collection, Iterable, Mapping
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from hotslot.act.driver import VmState
+from hotslot.act.driver_settings import checked
 from hotslot.act.judge import named, words
 from hotslot.act.qemu_check import THREAD_NAME, findings
 from hotslot.act.qemu_cpus import Cpu, attached, listed
@@ -26,7 +27,16 @@ from hotslot.act.qmp import CommandFailed, Monitor
 from hotslot.errors import ActionRefused, GuestRefused, OverCeiling
 from hotslot.model import Finding
 
-SOCKET = "a path like /run/hotslot/qmp/{vm}.sock, with {vm} for the VM's name"
+
+class DriverSettings(BaseModel):
+    """The keys of ``driver`` in the configuration."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    qmp_socket: str = Field(
+        pattern=r"^/[^\x00{}]*(\{vm\}[^\x00{}]*)+$",
+        description="a path like /run/hotslot/qmp/{vm}.sock, with {vm} for the VM's name",
+    )
 
 
 class QemuDriver:
@@ -44,6 +54,9 @@ class QemuDriver:
         monitor = self._monitor(vm)
         possible = await listed(monitor)
         return VmState(attached(possible), len(possible), monitor.pid)
+
+    async def claim(self, vm: str) -> None:
+        """Nothing to do: a QMP socket admits one client."""
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         """Attach these vCPUs, all at once."""
@@ -87,17 +100,7 @@ class QemuDriver:
 
 def connect(settings: Mapping[str, object]) -> QemuDriver:
     """Make the driver from ``driver`` in the configuration; ValueError names the wrong key."""
-    for key in settings:
-        if key != "qmp_socket":
-            near = difflib.get_close_matches(key, ["qmp_socket"], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "known: qmp_socket"
-            raise ValueError(f"unknown key {key!r}; {hint}")
-    path = settings.get("qmp_socket")
-    if path is None:
-        raise ValueError(f"qmp_socket is required: {SOCKET}")
-    if not isinstance(path, str) or not re.fullmatch(r"/[^\0{}]*(\{vm\}[^\0{}]*)+", path):
-        raise ValueError(f"qmp_socket should be {SOCKET}; it is {path!r}")
-    return QemuDriver(path)
+    return QemuDriver(checked(DriverSettings, settings).qmp_socket)
 
 
 async def _chosen(monitor: Monitor, vcpus: Collection[int]) -> list[Cpu]:

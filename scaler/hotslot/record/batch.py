@@ -69,9 +69,9 @@ class RollUp:
     """What the record adds up beside a lease's totals.
 
     Events are counted by the kind of their result; latencies are those of applied plugs (or
-    unplugs), from the attempt's start to its end, None where there was none. ``lost_samples`` were dropped
-    because the database could not be written for too long: the totals have them, the
-    samples do not.
+    unplugs), from the attempt's start to its end, None where there was none. ``lost_samples``
+    were dropped because the database could not be written for too long: the totals have them,
+    the samples do not.
     """
 
     borrowed_core_s: float = 0.0

@@ -1,0 +1,58 @@
+"""Who sizes a VM: at most one hotslot, known by a lock on the folder of the VM's settings.
+
+VirtualBox replaces the settings file at each change, so the lock is on its folder, which
+VirtualBox does not lock. It ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from hotslot.errors import DriverError
+
+_LOCKS = Path("/proc/locks")
+
+
+class Claims:
+    """The VMs that this process has claimed."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Path] = {}
+        self._open = ExitStack()
+
+    def take(self, vm: str, folder: Path) -> None:
+        """Claim a VM; once more is no error. DriverError when another process has it."""
+        if self._held.get(vm) == folder:
+            return
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise DriverError(vm, f"{folder}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            words = f"another hotslot ({holder}) sizes it; two on one VM would undo each other"
+            raise DriverError(vm, words) from error
+        self._open.callback(os.close, descriptor)
+        self._held[vm] = folder
+
+    def drop(self) -> None:
+        """Give up all claims."""
+        self._open.close()
+        self._held.clear()
+
+
+def _holder(descriptor: int) -> str:
+    """Name the process that holds a lock, as far as the kernel tells."""
+    stat = os.fstat(descriptor)
+    device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}:{stat.st_ino}"
+    for line in _LOCKS.read_text().splitlines():
+        fields = line.split()
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == device:
+            return f"process {fields[4]}"
+    return "of another machine or namespace"
