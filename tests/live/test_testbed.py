@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.hook_agent import READY, HookAgent
 from testbed import Testbed
+from testbed.network import CTL_ADDRESS
 
 TESTS = Path(__file__).resolve().parents[1]
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -152,6 +154,23 @@ def test_a_killed_worker_comes_back(bed: Testbed) -> None:
     bed.wait_up("w3")
     job = submit(bed, "-J", "back", "-w", "w3", script="hostname")
     assert final_states(bed, job) == ["COMPLETED"]
+
+
+def test_a_node_beside_the_vms_runs_jobs_and_hooks_as_a_worker_does() -> None:
+    with Testbed(workers=0, beside=["v1", "v2"]) as bed:
+        with bed.namespaces.call(lambda: HookAgent(READY, host=CTL_ADDRESS)) as agent:
+            for node in bed.beside:
+                conf = node.outer_root / "etc/hotslot/hook.conf"
+                conf.write_text(f"agent={agent.address}\nagent_wait_s=20\n")
+            job = submit(bed, "-J", "beside", "-w", "v2", script="id -un; hostname; srun hostname")
+            assert final_states(bed, job) == ["COMPLETED"]
+            assert output(bed, "beside", job).split() == ["alice", "v2", "v2"]
+            bed.wait_idle()
+            pokes = [poke.split(b"\r\n\r\n")[1].decode() for poke in agent.pokes]
+        assert pokes == [f"event={event}&job={job}&worker=v2" for event in ("start", "end")]
+        bed.node("v1").kill_slurmd()
+        bed.node("v1").start_slurmd()
+        bed.wait_up("v1")
 
 
 OWNER = """

@@ -21,12 +21,16 @@ with the process that owns the testbed, however that ends. There are three place
   and finds QEMU's monitors at `worker.qmp`;
 - the workers w1, w2, … at 10.77.0.11, .12, …: `bed.worker("w1").exec(argv)`.
 
+A node beside the VMs (`Testbed(workers=0, beside=["v1"])`, `bed.node("v1")`) is a slurmd in
+namespaces of its own, for a VM that something else than the testbed runs.
+
 Controller and host share the address 10.77.0.1. /home is the same everywhere: `bed.home`.
 """
 
 from .bed import Testbed
+from .beside import Beside
 from .cluster_files import DEFAULT_HOOK_CONF
 from .errors import TestbedError
 from .worker import Worker
 
-__all__ = ["DEFAULT_HOOK_CONF", "Testbed", "TestbedError", "Worker"]
+__all__ = ["DEFAULT_HOOK_CONF", "Beside", "Testbed", "TestbedError", "Worker"]

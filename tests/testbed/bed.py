@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import IO, Any
 
 from . import accel, cluster_files, progress, recipe, slurm_conf
+from .beside import Beside
 from .controller import Controller
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
+from .network import beside_address, worker_address
 from .run_dir import PATH, USERS, RunDir
 from .worker import Machine, Worker
 
@@ -42,6 +44,7 @@ class Testbed:
         hooks: bool = True,
         hook_conf: str = cluster_files.DEFAULT_HOOK_CONF,
         slurm_conf_extra: str = "",
+        beside: Sequence[str] = (),
         keep: bool = False,
     ) -> None:
         """Describe a testbed.
@@ -49,6 +52,7 @@ class Testbed:
         vcpus: the most a worker can have, and what its Slurm node offers; boot_vcpus: what it
         starts with. cores: GrpTRES=cpu of the partition's QOS. hooks: Prolog and Epilog from
         this repository. slurm_conf_extra: lines added to slurm.conf, of which later ones win.
+        beside: names of further nodes, whose slurmd runs without a VM (beside.py).
         keep: leave the run directory behind also on success, as HOTSLOT_KEEP=1 does.
         """
         self._count = workers
@@ -59,9 +63,13 @@ class Testbed:
         self._hooks = hooks
         self._hook_conf = hook_conf
         self._slurm_conf_extra = slurm_conf_extra
+        self._addresses = {f"w{n}": worker_address(n) for n in range(1, workers + 1)}
+        self._addresses |= {name: beside_address(n) for n, name in enumerate(beside, 1)}
+        self._beside = beside
         self._keep = keep or os.environ.get("HOTSLOT_KEEP", "") not in ("", "0")
         self._cleanup = ExitStack()
         self.workers: list[Worker] = []
+        self.beside: list[Beside] = []
 
     def __enter__(self) -> Testbed:
         try:
@@ -90,12 +98,12 @@ class Testbed:
             self._cleanup.enter_context(artifact.in_use())
             for artifact in (recipe.WORKER_IMAGE, recipe.WORKER_KERNEL, recipe.CTL_ROOT)
         )
-        self.accel = accel.choose(lower / "root", kernel)
-        self.run_dir = RunDir.create(self._count)
+        self.accel = accel.choose(lower / "root", kernel) if self._count else "no VM"
+        self.run_dir = RunDir.create(self._addresses)
         self.namespaces = Namespaces()
         self._cleanup.callback(self.namespaces.close)
         self.run_dir.mount(self.namespaces, lower / "root", [image, kernel], self._count)
-        files = cluster_files.members_files(self._slurm_conf(), self._count)
+        files = cluster_files.members_files(self._slurm_conf(), self._addresses)
         self._controller = Controller(self.namespaces, self.root, self.run_dir.log / "ctl")
         self._controller.install(files)
         if self._hooks:
@@ -111,6 +119,12 @@ class Testbed:
         )
         numbers = range(1, self._count + 1)
         self.workers = [Worker(self.namespaces, machine, n, files) for n in numbers]
+        self.beside = [
+            Beside(self.namespaces, self.run_dir, name, n, files)
+            for n, name in enumerate(self._beside, 1)
+        ]
+        for node in self.beside:
+            node.set_up(image / "disk.ext4")
         with ThreadPoolExecutor(1) as boot:
             booted = boot.submit(self._boot)
             self._controller.start()
@@ -118,19 +132,21 @@ class Testbed:
                 self.set_cores(self._cores)
             booted.result()
         self.wait_idle(timeout=60 + 40 * self._count)
-        for worker in self.workers:
-            self.wait_up(worker.name)
+        for name in self._addresses:
+            self.wait_up(name)
         self.start_up_s = time.monotonic() - start
-        said = f"{self._count} workers ({self.accel}) up in {self.start_up_s:.1f} s"
+        said = f"{len(self._addresses)} nodes ({self.accel}) up in {self.start_up_s:.1f} s"
         progress.say(f"testbed of {said}: {self.path}")
 
     def _boot(self) -> None:
+        for node in self.beside:
+            node.start()
         for worker in self.workers:
             worker.start()
 
     def _slurm_conf(self) -> str:
         return slurm_conf.slurm_conf(
-            workers=self._count,
+            addresses=self._addresses,
             vcpus=self._vcpus,
             memory_mb=self._memory_mb * 3 // 4,
             hooks=self._hooks,
@@ -176,6 +192,13 @@ class Testbed:
             if worker.name == name:
                 return worker
         raise TestbedError(f"no worker {name}: there are w1 to w{self._count}")
+
+    def node(self, name: str) -> Worker | Beside:
+        """Return a worker or a node beside them by its name."""
+        for node in self.beside:
+            if node.name == name:
+                return node
+        return self.worker(name)
 
     # --- running commands -------------------------------------------------------------------
 
@@ -283,7 +306,7 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
         deadline = time.monotonic() + timeout
         while True:
             states = self.node_states()
-            if states.get(name) in ("idle", "mixed", "allocated") and self.worker(name).answers():
+            if states.get(name) in ("idle", "mixed", "allocated") and self.node(name).answers():
                 return
             self._check_alive()
             if time.monotonic() > deadline:
@@ -343,5 +366,9 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
             if states.get(worker.name) != "idle":
                 parts.append(log_tail(worker.console_log, 8))
                 parts.append(log_tail(worker.log_dir / "slurmd.log", 8))
+        for node in self.beside:
+            if states.get(node.name) != "idle":
+                parts.append(log_tail(node.log_dir / "node.log", 8))
+                parts.append(log_tail(node.log_dir / "slurmd.log", 8))
         parts.append(log_tail(self.run_dir.log / "ctl" / "slurmctld.log", 15))
         return TestbedError("\n".join(parts))

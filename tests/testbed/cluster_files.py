@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import network, slurm_conf
@@ -18,10 +19,10 @@ _HOOKS = {
 }
 
 
-def members_files(conf: str, workers: int) -> dict[str, bytes]:
+def members_files(conf: str, addresses: Mapping[str, str]) -> dict[str, bytes]:
     """Return what controller and workers share, by path: Slurm's configuration, munge's key."""
     return {
-        "etc/hosts": slurm_conf.hosts(workers).encode(),
+        "etc/hosts": slurm_conf.hosts(addresses).encode(),
         "etc/munge/munge.key": secrets.token_bytes(128),
         "etc/slurm/slurm.conf": conf.encode(),
         "etc/slurm/gres.conf": b"Name=vm Count=1\n",

@@ -11,6 +11,11 @@ def worker_address(number: int) -> str:
     return f"10.77.0.{10 + number}"
 
 
+def beside_address(number: int) -> str:
+    """Return the address of a node beside the VMs: the first has 10.77.0.101."""
+    return f"10.77.0.{100 + number}"
+
+
 def tap(number: int) -> str:
     return f"hs0w{number}"
 
@@ -31,3 +36,25 @@ def setup_script(workers: int) -> str:
         lines.append(f"ip tuntap add dev {tap(n)} mode tap")
         lines.append(f"ip link set {tap(n)} master {BRIDGE} up")
     return "\n".join(lines)
+
+
+def beside_script(number: int, namespace: str) -> str:
+    """Return the shell commands which make a network namespace, kept as a file, on the bridge."""
+    link = f"hs0b{number}"
+    inside = "\n".join(
+        [
+            "ip link set lo up",
+            f"ip link set {link}p name eth0",
+            f"ip addr add {beside_address(number)}/24 dev eth0",
+            "ip link set eth0 up",
+            f"ip route add default via {CTL_ADDRESS}",
+        ]
+    )
+    return f"""
+touch {namespace}
+unshare --net={namespace} true
+ip link add {link} type veth peer name {link}p
+ip link set {link} master {BRIDGE} up
+ip link set {link}p netns {namespace}
+nsenter --net={namespace} sh -euc '{inside}'
+"""

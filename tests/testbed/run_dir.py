@@ -24,12 +24,12 @@ class RunDir:
     path: Path
 
     @classmethod
-    def create(cls, workers: int) -> RunDir:
+    def create(cls, nodes: Iterable[str]) -> RunDir:
         """Make a directory below TMPDIR with the logs' and users' directories in it."""
         made = cls(Path(tempfile.mkdtemp(prefix="hotslot-testbed-")))
         made.path.chmod(0o755)  # users reach their home through it
-        names = ["ctl", *(f"w{n}" for n in range(1, workers + 1))]
-        for directory in (made.root, made.scratch, made.home, *(made.log / n for n in names)):
+        logs = (made.log / name for name in ("ctl", *nodes))
+        for directory in (made.root, made.scratch, made.home, *logs):
             directory.mkdir(parents=True)
         for user, (uid, _) in USERS.items():
             if uid:

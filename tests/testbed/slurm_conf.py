@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .network import CTL_ADDRESS, worker_address
+from collections.abc import Mapping
+
+from .network import CTL_ADDRESS
 
 CLUSTER = "hotslot"
 PARTITION = "host1"
@@ -71,12 +73,14 @@ PartitionName={partition} Nodes=ALL Default=YES QOS={partition} DefaultTime=10 M
 """
 
 
-def slurm_conf(*, workers: int, vcpus: int, memory_mb: int, hooks: bool, extra: str) -> str:
-    """Return the slurm.conf that controller and workers share."""
+def slurm_conf(
+    *, addresses: Mapping[str, str], vcpus: int, memory_mb: int, hooks: bool, extra: str
+) -> str:
+    """Return the slurm.conf that controller and nodes share; the addresses are by node."""
     nodes = "\n".join(
-        f"NodeName=w{n} NodeAddr={worker_address(n)} CPUs={vcpus} Boards=1 SocketsPerBoard=1 "
+        f"NodeName={name} NodeAddr={address} CPUs={vcpus} Boards=1 SocketsPerBoard=1 "
         f"CoresPerSocket={vcpus} ThreadsPerCore=1 RealMemory={memory_mb} Gres=vm:1"
-        for n in range(1, workers + 1)
+        for name, address in addresses.items()
     )
     return _CONF.format(
         cluster=CLUSTER,
@@ -88,8 +92,8 @@ def slurm_conf(*, workers: int, vcpus: int, memory_mb: int, hooks: bool, extra: 
     )
 
 
-def hosts(workers: int) -> str:
-    """Return /etc/hosts of controller and workers."""
+def hosts(addresses: Mapping[str, str]) -> str:
+    """Return /etc/hosts of controller and nodes."""
     lines = ["127.0.0.1 localhost", f"{CTL_ADDRESS} ctl"]
-    lines += [f"{worker_address(n)} w{n}" for n in range(1, workers + 1)]
+    lines += [f"{address} {name}" for name, address in addresses.items()]
     return "\n".join(lines) + "\n"

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import guest_exec
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
 from .network import CTL_ADDRESS, mac, tap, worker_address
+from .node import Node
 from .qmp import Qmp
 from .run_dir import DAEMON_ENV, RunDir
 
@@ -39,28 +39,23 @@ class Machine:
     memory_mb: int
 
 
-class Worker:
+class Worker(Node):
     """A worker VM of a testbed."""
 
     def __init__(
         self, namespaces: Namespaces, machine: Machine, number: int, files: Mapping[str, bytes]
     ) -> None:
-        self.name = f"w{number}"
-        self.address = worker_address(number)
-        self.log_dir = machine.run.log / self.name
+        name = f"w{number}"
+        super().__init__(namespaces, name, worker_address(number), machine.run.log / name)
         self.console_log = self.log_dir / "console.log"
         self.qmp = machine.run.path / f"{self.name}.qmp"
         self._test_qmp = machine.run.path / f"{self.name}.test-qmp"
-        self._namespaces = namespaces
         self._machine = machine
         self._number = number
         self.files = dict(files)
         self._qemu: subprocess.Popen[str] | None = None
         self._fs: subprocess.Popen[str] | None = None
         self._killed = False
-
-    def __repr__(self) -> str:
-        return f"<Worker {self.name}>"
 
     @property
     def running(self) -> bool:
@@ -114,35 +109,6 @@ class Worker:
             self._qemu.send_signal(signal.SIGKILL)
             self._qemu.wait(timeout=30)
 
-    def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float = 60,
-        check: bool = True,
-        input: str | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the guest as root, through the testbed's own server there."""
-        said = " ".join(argv)
-        try:
-            connection = self._namespaces.connect(self.address, guest_exec.PORT, timeout=10)
-            done = guest_exec.execute(connection, argv, timeout=timeout, input=input)
-        except (OSError, TestbedError) as error:
-            raise TestbedError(f"{self.name} cannot run {said}: {error}") from error
-        if check and done.returncode != 0:
-            raise TestbedError(
-                f"{self.name}: {said}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-            )
-        return done
-
-    def answers(self) -> bool:
-        """Return whether the guest runs a command at once."""
-        try:
-            self.exec(["true"], timeout=5)
-        except TestbedError:
-            return False
-        return True
-
     def online(self) -> set[int]:
         """Return the CPUs that the guest has online."""
         text = self.exec(["cat", "/sys/devices/system/cpu/online"]).stdout
@@ -156,14 +122,6 @@ class Worker:
     def control(self) -> Qmp:
         """Open the tests' own QMP socket, which leaves the agent's alone; one client at a time."""
         return Qmp(self._test_qmp)
-
-    def kill_slurmd(self) -> None:
-        """Kill slurmd in the guest; the steps of running jobs live on."""
-        self.exec(["pkill", "-KILL", "-x", "slurmd"])
-
-    def start_slurmd(self) -> None:
-        """Start slurmd in the guest."""
-        self.exec(["slurmd", "-N", self.name])
 
     @property
     def _fs_socket(self) -> Path:
