@@ -1,0 +1,119 @@
+"""One call of the fake VBoxManage."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from fakes.vbox import faults, settings
+from fakes.vbox.control import controlvm
+from fakes.vbox.show import guestproperty, lists, showvminfo
+from fakes.vbox.snapshots import snapshot
+from fakes.vbox.start import startvm
+from fakes.vbox.transcript import Answer, recorded, say
+from fakes.vbox.world import World
+
+STALL_S = 10.1
+MOMENT_S = 0.5
+"""For how long a .vbox file is gone or half there; the real one is so for a millisecond."""
+
+VERBS = {
+    "list": lists,
+    "showvminfo": showvminfo,
+    "createvm": settings.createvm,
+    "modifyvm": settings.modifyvm,
+    "clonevm": settings.clonevm,
+    "unregistervm": settings.unregistervm,
+    "discardstate": settings.discardstate,
+    "hostonlyif": settings.hostonlyif,
+    "snapshot": snapshot,
+    "startvm": startvm,
+    "controlvm": controlvm,
+    "guestproperty": guestproperty,
+}
+
+
+def main(path: str, argv: list[str]) -> int:
+    """Answer a call, or go wrong as ordered; return the exit code."""
+    world = World(path)
+    with world.locked():
+        world.log(argv)
+        befalling = faults.take(world.fake / "faults.json", argv)
+    if faults.HANG in befalling:
+        while world.fake.exists():
+            time.sleep(0.2)
+    if faults.STALL in befalling:
+        world.wait(STALL_S)
+    if faults.GARBAGE in befalling:
+        sys.stdout.buffer.write(b'\x00\xff\xfeVMState="\n<CpuTree>\n' + bytes(range(128, 256)))
+        return 0
+    with world.locked():
+        answer = (
+            _svc_gone(world) if faults.SVC_GONE in befalling else _answer(world, argv, befalling)
+        )
+    world.wait(answer.wait_s)
+    with world.locked():
+        answer.then()
+        for fault in befalling & {faults.FILE_GONE, faults.FILE_HALF}:
+            _spoil(world, argv, half=fault == faults.FILE_HALF)
+    _say(answer, befalling)
+    return answer.rc
+
+
+def _answer(world: World, argv: list[str], befalling: set[str]) -> Answer:
+    words = argv[1:] if argv[:1] in (["-q"], ["--nologo"]) else argv
+    if words[:1] in (["-v"], ["-V"], ["--version"]):
+        return recorded("version")
+    if not words or words[0] not in VERBS:
+        return say("unknown-command", swap={"'frobnicate'": f"'{' '.join(words[:1])}'"})
+    return VERBS[words[0]](world, words[1:], befalling)
+
+
+def _svc_gone(world: World) -> Answer:
+    """VBoxSVC was killed: all VMs end with it, and no call works for a while."""
+    for machine in world.machines():
+        if machine.up:
+            machine.end()
+            machine.become("poweroff")
+            world.save(machine)
+    answer = recorded("svckill-1-immediately")
+    return answer.after(answer.seconds)
+
+
+def _say(answer: Answer, befalling: set[str]) -> None:
+    if faults.WRAPPER in befalling:
+        warning = recorded("debian-wrapper-list-vms").stdout.partition('"')[0]
+        answer.stdout = warning + answer.stdout
+    if faults.PROGRESS in befalling:
+        answer.stderr = recorded("poweroff").stderr + answer.stderr
+    sys.stdout.write(answer.stdout)
+    sys.stderr.write(answer.stderr)
+
+
+def _spoil(world: World, argv: list[str], *, half: bool) -> None:
+    """Take a machine's .vbox file away, or half of it, and put it back a moment later."""
+    for machine in world.machines():
+        if machine.name in argv or machine.uuid in argv:
+            whole = machine.file.read_text()
+            aside = Path(f"{machine.file}-aside")
+            if half:
+                machine.file.write_text(whole[: len(whole) // 2])
+            else:
+                machine.file.rename(aside)
+            if os.fork() == 0:
+                _repair(machine.file, whole, aside, MOMENT_S * world.time_scale)
+
+
+def _repair(file: Path, whole: str, aside: Path, after_s: float) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    time.sleep(after_s)
+    if file.exists() and whole.startswith(file.read_text()):
+        file.write_text(whole)
+    elif aside.exists() and not file.exists():
+        aside.rename(file)
+    aside.unlink(missing_ok=True)
+    os._exit(0)

@@ -1,0 +1,73 @@
+"""startvm: a process of its own for the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from fakes.vbox import faults
+from fakes.vbox.machine import Machine, began
+from fakes.vbox.transcript import Answer, say
+from fakes.vbox.world import World
+
+PROGRAM = Path(__file__).with_name("headless.py")
+
+
+def startvm(world: World, args: list[str], befalling: set[str]) -> Answer:
+    """Start a machine, from its saved state if it has one."""
+    name = next((a for a in args if not a.startswith("--") and a != "headless"), "")
+    machine = world.machine(name)
+    if machine is None:
+        return say("start-unknown-vm", swap={"'nosuch'": f"'{name}'"})
+    if machine.up or faults.LOCKED in befalling:
+        return say("lock-start-again", vm=machine.name)
+    if faults.NO_DRIVER in befalling:
+        return say("engine-default", vm=machine.name)
+    machine.online = list(machine.attached)
+    machine.become("running")
+    machine.state_file = ""
+    machine.pid, machine.began = launch(world, machine)
+    world.save(machine)
+    machine.wake()
+    return say("startvm-k4", vm=machine.name)
+
+
+def launch(world: World, machine: Machine) -> tuple[int, str]:
+    """Start the process; return its id and when it began, once its threads are there."""
+    folder = world.fake / "run" / machine.uuid
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "h").symlink_to(PROGRAM)
+    shown = [
+        f"{world.path}/usr/lib/virtualbox/VBoxHeadless",
+        *("--comment", machine.name, "--startvm", machine.uuid, "--vrde", "config"),
+    ]
+    argv = [sys.executable, "-ISE", "h"]
+    pad = length(shown) - length(argv) - 1
+    if pad < 0:
+        raise SystemExit(f"the path of the world must be longer by {-pad} bytes")
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    record = str(world.fake / "machines" / f"{machine.uuid}.json")
+    vm = {"record": record, "arguments": shown, "cpus": machine.cpus, "ready": write}
+    (folder / "vm.json").write_text(json.dumps(vm))
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.chdir(folder)
+        out = os.open("out", os.O_WRONLY | os.O_CREAT)
+        for descriptor in (0, 1, 2):
+            os.dup2(out, descriptor)
+        os.execv(sys.executable, [*argv, "p" * pad])
+    os.close(write)
+    if os.read(read, 1) != b"1":
+        raise SystemExit((folder / "out").read_text())
+    return pid, began(pid)
+
+
+def length(argv: list[str]) -> int:
+    """Return the bytes a command line takes in memory."""
+    return sum(len(word.encode()) + 1 for word in argv)
