@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
+from act.threads import Ran
 from builders import placement
 from fakes.driver import FakeDriver, FakeVm, Fault
 from fakes.virtual_time import in_virtual_time
@@ -44,6 +45,8 @@ class FakeThreads:
             self._run += busy * (monotonic_s - self._then)
         self._then = monotonic_s
         return Reading(monotonic_s, self._vm.pid, 1.0, {0: VcpuTimes(int(self._run * 1e9), 0)})
+
+    def mark(self, vcpus: Collection[int]) -> None: ...
 
     def ran(self, vcpus: Collection[int]) -> frozenset[int]:
         return frozenset(vcpus)
@@ -85,7 +88,7 @@ class World:
             name,
             name,
             self.driver,
-            ran=lambda _, vcpus: frozenset(vcpus),
+            threads=Ran(lambda _, vcpus: vcpus),
             on_event=self.loop.ended,
             slots=slots,
             monotonic=now,

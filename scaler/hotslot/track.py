@@ -30,6 +30,8 @@ class Clock(Protocol):
 
     def read(self, monotonic_s: float) -> Reading: ...
 
+    def mark(self, vcpus: Collection[int]) -> None: ...
+
     def ran(self, vcpus: Collection[int]) -> frozenset[int]: ...
 
     def close(self) -> None: ...
@@ -133,14 +135,22 @@ class Track:
             self.clock.close()
         self.clock = self.reading = self.process = None
 
-    def ran(self, vcpus: Collection[int]) -> frozenset[int]:
+    def mark(self, pid: int, vcpus: frozenset[int]) -> None:
+        """Let ``ran`` count from now on for these vCPUs of the watched process."""
+        if self.clock is not None and self._watches(pid):
+            self.clock.mark(vcpus)
+
+    def ran(self, pid: int, vcpus: frozenset[int]) -> frozenset[int]:
         """Return those of these vCPUs that are online in the guest; none if it cannot be read."""
-        if self.clock is None:
+        if self.clock is None or not self._watches(pid):
             return frozenset()
         try:
             return self.clock.ran(vcpus)
         except MeterError:
             return frozenset()
+
+    def _watches(self, pid: int) -> bool:
+        return self.process is not None and self.process[0] == pid
 
     def note_granted(self, mono: float, wall: float) -> None:
         """Take over what the actuator has read back."""

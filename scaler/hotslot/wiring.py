@@ -124,6 +124,20 @@ def away_spans(beats: list[Beat], now: float) -> list[Span]:
     return [Span(beat.last_at, start) for beat, start in pairs if start > beat.last_at]
 
 
+@dataclass(frozen=True, slots=True)
+class _ThreadsOf:
+    """A worker's vCPU threads, as its actuator sees them; the track is made after the actuator."""
+
+    loop: Loop
+    worker: str
+
+    def mark(self, pid: int, vcpus: frozenset[int]) -> None:
+        self.loop.tracks[self.worker].mark(pid, vcpus)
+
+    def ran(self, pid: int, vcpus: frozenset[int]) -> frozenset[int]:
+        return self.loop.tracks[self.worker].ran(pid, vcpus)
+
+
 def _track(
     config: Config,
     worker: Worker,
@@ -144,7 +158,7 @@ def _track(
         worker.name,
         worker.vm_name,
         driver,
-        ran=lambda _, vcpus: loop.tracks[worker.name].ran(vcpus),
+        threads=_ThreadsOf(loop, worker.name),
         on_event=loop.ended,
         slots=slots,
         deadline_s=config.agent.action_deadline_s,

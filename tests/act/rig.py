@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from act.threads import Ran
 from fakes.driver import FakeDriver, FakeVm, Fault
 from hotslot.act.actuator import Actuator
 from hotslot.model import Decision, Event
@@ -76,7 +77,7 @@ def rig(
         worker,
         worker,
         driver,
-        ran=ran or driver.ran,
+        threads=driver if ran is None else Ran(ran),
         on_event=events.append,
         slots=slots or asyncio.Semaphore(4),
         deadline_s=deadline_s,

@@ -391,7 +391,7 @@ async def test_an_event_that_nobody_can_take_stops_no_later_attempt(
 
     driver = FakeDriver(w1=FakeVm())
     actuator = Actuator(
-        "w1", "w1", driver, ran=driver.ran, on_event=full, slots=asyncio.Semaphore(1), monotonic=now
+        "w1", "w1", driver, threads=driver, on_event=full, slots=asyncio.Semaphore(1), monotonic=now
     )
     it = Rig(driver, actuator)
     await it.reach(2)

@@ -30,7 +30,7 @@ class SlowLooks(FakeDriver):
 @in_virtual_time
 async def test_an_older_look_that_is_answered_later_is_not_kept() -> None:
     driver = SlowLooks(2.0, 0.5)
-    vm = Vm("w1", driver, now)
+    vm = Vm("w1", driver, driver, now)
     older = asyncio.create_task(vm.read(5))
     await asyncio.sleep(1)
     driver.vms["w1"].attached = {0, 1}
@@ -43,7 +43,7 @@ async def test_an_older_look_that_is_answered_later_is_not_kept() -> None:
 @in_virtual_time
 async def test_a_cancelled_look_is_over_and_does_not_count_as_hung() -> None:
     driver = SlowLooks(10.0, 0.0)
-    vm = Vm("w1", driver, now)
+    vm = Vm("w1", driver, driver, now)
     look = asyncio.create_task(vm.read(30))
     await asyncio.sleep(1)
     look.cancel()
@@ -55,7 +55,7 @@ async def test_a_cancelled_look_is_over_and_does_not_count_as_hung() -> None:
 
 @in_virtual_time
 async def test_a_call_without_any_time_left_is_not_waited_for() -> None:
-    vm = Vm("w1", SlowLooks(1.0), now)
+    vm = Vm("w1", SlowLooks(1.0), FakeDriver(), now)
     begun = now()
     with pytest.raises(ActionTimedOut):
         await vm.read(-1.0)

@@ -47,6 +47,7 @@ class FakeDriver:
     """A driver of VMs in memory; ``calls`` are the actions that reached it, and when."""
 
     name = "fake"
+    hides = False
     thread_name = r"fake (\d+)"
 
     def __init__(self, **vms: FakeVm) -> None:
@@ -61,6 +62,9 @@ class FakeDriver:
         """End all calls that hang."""
         self._let_go.set()
         self._let_go = asyncio.Event()
+
+    def mark(self, pid: int, vcpus: frozenset[int]) -> None:
+        """Nothing to note: a vCPU that was unplugged starts anew."""
 
     def ran(self, pid: int, vcpus: frozenset[int]) -> frozenset[int]:
         """Say which vCPUs of this process run in the guest."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from act.conformance import Bench, DriverConformance
+from act.threads import Watched
 from hotslot.act.actuator import Actuator
 from hotslot.act.driver import Driver
 from hotslot.act.qemu import connect
@@ -143,7 +144,7 @@ async def test_the_actuator_gets_from_1_to_4_and_back_and_agrees_with_the_guest(
             "w1",
             "w1",
             driver,
-            ran=lambda _, vcpus: clock.ran(vcpus),
+            threads=Watched(clock),
             on_event=events.append,
             slots=asyncio.Semaphore(1),
         )

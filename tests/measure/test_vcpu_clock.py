@@ -231,25 +231,36 @@ def test_a_vcpu_that_ran_is_online_and_one_that_only_began_is_not() -> None:
         assert clock.ran([0, 1, 2]) == {0, 2}
 
 
-def test_a_thread_that_outlives_the_unplug_counts_since_a_reading_before_the_plug(
+def test_a_thread_that_outlives_the_unplug_counts_since_its_mark(
     proc: FakeProc,
 ) -> None:
     proc.thread(701, "EMT-0", 9 * ONLINE_RUN_NS).thread(702, "EMT-1", 9 * ONLINE_RUN_NS)
     with clock_of(proc, VIRTUALBOX) as clock:
-        before = clock.read(1.0)
-        assert clock.ran([1], since=before) == frozenset()
+        assert clock.ran([1]) == {1}
+        clock.mark([1])
+        assert clock.ran([1]) == frozenset()
         proc.thread(702, "EMT-1", 10 * ONLINE_RUN_NS)
-        assert clock.ran([1], since=before) == frozenset()
+        assert clock.ran([1]) == frozenset()
         proc.thread(702, "EMT-1", 10 * ONLINE_RUN_NS + 1)
-        assert clock.ran([1], since=before) == {1}
+        assert clock.ran([1]) == {1}
 
 
-def test_a_thread_that_began_after_the_reading_counts_from_0(proc: FakeProc) -> None:
+def test_a_mark_of_a_thread_that_has_ended_is_forgotten_by_the_next_one(proc: FakeProc) -> None:
     proc.thread(701, "CPU 0/TCG").thread(702, "CPU 1/TCG", 9 * ONLINE_RUN_NS)
     with clock_of(proc) as clock:
-        before = clock.read(1.0)
+        clock.mark([1])
+        proc.end_thread(702)
+        clock.mark([1])
+        proc.thread(703, "CPU 1/TCG", 10 * ONLINE_RUN_NS)
+        assert clock.ran([1]) == {1}
+
+
+def test_a_thread_that_began_after_the_mark_counts_from_0(proc: FakeProc) -> None:
+    proc.thread(701, "CPU 0/TCG").thread(702, "CPU 1/TCG", 9 * ONLINE_RUN_NS)
+    with clock_of(proc) as clock:
+        clock.mark([1])
         proc.thread(702, "CPU 1/TCG", 2 * ONLINE_RUN_NS)
-        assert clock.ran([1], since=before) == {1}
+        assert clock.ran([1]) == {1}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 
-from hotslot.act.attempt import Attempt, Ran
+from hotslot.act.attempt import Attempt
 from hotslot.act.backoff import BackOff
+from hotslot.act.doubts import Threads
 from hotslot.act.driver import Driver, VmState
 from hotslot.act.judge import Outcome
 from hotslot.act.order import Order
@@ -32,7 +33,7 @@ CLOSE_S = 1.0
 class Actuator:
     """Brings one worker's VM to the number of vCPUs that was wanted last.
 
-    ``ran`` tells which vCPUs run on the host, ``on_event`` gets each attempt's one event before
+    ``threads`` tells which vCPUs run on the host, ``on_event`` gets each attempt's one event before
     ``busy`` ends. ``slots`` are the host's places for actions at once. Every attempt ends within
     ``deadline_s``. ``monotonic`` and ``wall`` are clocks in s; limits use the event loop's.
     """
@@ -43,7 +44,7 @@ class Actuator:
         vm: str,
         driver: Driver,
         *,
-        ran: Ran,
+        threads: Threads,
         on_event: Callable[[Event], None],
         slots: asyncio.Semaphore,
         deadline_s: float = 15.0,
@@ -52,8 +53,7 @@ class Actuator:
     ) -> None:
         self.worker = worker
         self.last_event: Event | None = None
-        self._vm = Vm(vm, driver, wall)
-        self._ran = ran
+        self._vm = Vm(vm, driver, threads, wall)
         self._on_event = on_event
         self._slots = slots
         self._deadline_s = deadline_s
@@ -63,7 +63,6 @@ class Actuator:
         self._order: Order | None = None
         self._concluded: Order | None = None
         self._attempt: Attempt | None = None
-        self._unseen: frozenset[int] = frozenset()
         self._process: int | None = None
         self._doubt_until = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -142,9 +141,10 @@ class Actuator:
     def _begin(self, order: Order) -> None:
         if self._closed:
             return
+        self._vm.settle()
         if self.stuck:
             self._doubt()
-        elif self.granted != order.target:
+        elif self.granted != order.target or self._vm.in_doubt:
             if self._may_try(order):
                 self._start(self._work(order))
         elif self._monotonic() < self._doubt_until:
@@ -180,11 +180,9 @@ class Actuator:
         self._attempt = attempt = Attempt(
             self._vm,
             order,
-            self._ran,
             self._slots,
             limit_s=self._deadline_s,
-            from_vcpus=self._held(order),
-            unseen=self._unseen,
+            from_vcpus=self.granted,
         )
         try:
             outcome = await self._outcome_of(attempt)
@@ -208,13 +206,11 @@ class Actuator:
             log.exception("%s: an attempt broke", self.worker)
             words = f"{type(error).__name__}: {error}"
         held = self._held(attempt.order)
-        return Outcome(held, held, EventResult.FAILED, words, unseen=self._unseen)
+        return Outcome(held, held, EventResult.FAILED, words)
 
     def _conclude(self, order: Order, outcome: Outcome | None) -> None:
         """Take in what an attempt came to; None: nothing was changed."""
         self._concluded = order
-        if outcome is not None:
-            self._unseen = outcome.unseen
         if self.granted == order.target and (outcome is None or outcome.applied):
             self._back_off.clear()
             return
@@ -243,7 +239,6 @@ class Actuator:
         """Let a new job or a restarted VM not wait for what failed before it."""
         before, self._process = self._process, self.pid or self._process
         if before not in (None, self._process):
-            self._unseen = frozenset()
             self._back_off.clear()
         if self._order is None or self._order.lease_id != order.lease_id:
             self._back_off.clear()

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from enum import Enum, auto
 
 from hotslot.act.choose import Change, choose
 from hotslot.act.driver import VmState
-from hotslot.act.judge import Findings, Outcome, judge, judge_unread
+from hotslot.act.judge import Findings, Outcome, judge, judge_unread, named, vcpus
 from hotslot.act.order import Order
 from hotslot.act.slot import Slot
 from hotslot.act.vm import Vm
 from hotslot.errors import HotslotError
 from hotslot.model import EventResult
-
-Ran = Callable[[int, frozenset[int]], frozenset[int]]
-"""``ran(pid, vcpus)``: those of the vCPUs that the host has seen running in the guest; cheap.
-
-May raise HotslotError when the process cannot be read: then none has been seen.
-"""
 
 SPARE = 0.01
 """Part of a deadline that no step may use, so that a busy host does not carry one past it."""
@@ -44,32 +37,30 @@ class Stage(Enum):
 class Attempt:
     """Take a slot, read, return if equal, act once, read back; over within ``limit_s``.
 
-    ``from_vcpus`` holds if the VM cannot be read; ``unseen`` are attached vCPUs that an earlier
-    attempt did not see running. Times are the event loop's.
+    ``from_vcpus`` is what the VM had when it was read last, None if it never was. Times are the
+    event loop's.
     """
 
     def __init__(
         self,
         vm: Vm,
         order: Order,
-        ran: Ran,
         slots: asyncio.Semaphore,
         *,
         limit_s: float,
-        from_vcpus: int,
-        unseen: frozenset[int] = frozenset(),
+        from_vcpus: int | None,
     ) -> None:
         self.order = order
         self.stage = Stage.BEFORE
         self._vm = vm
-        self._ran = ran
         self._slot = Slot(slots)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._limit_s = limit_s * (1 - SPARE)
         self._reserve_s = min(READ_BACK_S, limit_s / 5)
-        self._from = from_vcpus
-        self._unseen = unseen
+        self._known = from_vcpus
+        self._from = order.decision.from_vcpus if from_vcpus is None else from_vcpus
+        self._asked = vm.doubts.asked
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._patience: asyncio.TimerHandle | None = None
 
@@ -113,14 +104,33 @@ class Attempt:
             before = await self._vm.read(self._left() / 2)
         except HotslotError as error:
             return self._unread(error, None, self.spent_s)
+        now = self._loop.time()
+        change = choose(
+            before,
+            self.order.target,
+            lost=self._vm.doubts.lost(now),
+            asked=self._asked,
+            quiet=self._vm.doubts.quiet(now),
+        )
+        if change.empty:
+            return self._by_itself(before)
         self._from = len(before.attached)
-        change = choose(before, self.order.target)
-        return None if change.empty else await self._carry_out(change)
+        return await self._carry_out(change, before)
 
-    async def _carry_out(self, change: Change) -> Outcome:
+    def _by_itself(self, state: VmState) -> Outcome | None:
+        """Conclude that nothing had to be done, and tell what was done without this attempt."""
+        got = len(state.attached)
+        if self._known in (None, got):
+            return None
+        late = self._asked - state.attached
+        result = EventResult.EJECTED_LATE if late else EventResult.ALREADY_SO
+        what = f"the guest gave up {named(late)} late" if late else "changed by someone else"
+        return Outcome(self._from, got, result, f"{what}; {vcpus(got)} attached", self.spent_s)
+
+    async def _carry_out(self, change: Change, before: VmState) -> Outcome:
         trouble = await self._act(change)
         command_s = self.spent_s
-        aim = self._from + len(change.plug) - len(change.unplug)
+        aim = len((before.attached | change.plug) - change.unplug)
         try:
             after = await self._vm.read(self._left())
             missing = await self._online(change, after, aim)
@@ -129,44 +139,68 @@ class Attempt:
                 after = await self._vm.read(self._left())
         except HotslotError as error:
             return self._unread(error, trouble, command_s)
-        missing &= after.attached
-        overtaken = self._stop.done()
-        got = len(after.attached)
-        found = Findings(self.order.target, aim, got, trouble, missing, change.limit, overtaken)
+        found = Findings(
+            target=self.order.target,
+            aim=aim,
+            got=len(after.attached),
+            trouble=trouble,
+            missing=missing & after.attached,
+            lost=missing & self._vm.doubts.lost(self._loop.time()),
+            late=change.unplug & self._asked,
+            limit=change.limit,
+            overtaken=self._stop.done(),
+        )
         result, detail = judge(found)
-        unseen = missing if change.plug else self._unseen & after.attached
-        return Outcome(self._from, got, result, detail, command_s, online_s, unseen, overtaken)
+        return Outcome(self._from, found.got, result, detail, command_s, online_s, found.overtaken)
 
     async def _act(self, change: Change) -> HotslotError | None:
+        """Unplug what is in doubt before a plug or after an unplug; return what went wrong."""
         self.stage = Stage.PLUG if change.plug else Stage.UNPLUG
         try:
-            await self._vm.change(change, self._left() - self._reserve_s, self._stop)
-        except HotslotError as error:
-            return error
+            return (
+                await self._plug(change.plug, change.undo)
+                if change.plug
+                else await self._unplug(change.unplug) or await self._unplug(change.undo)
+            )
         finally:
             self.stage = Stage.AFTER
             self._slot.give_back()
+
+    async def _plug(self, added: frozenset[int], undo: frozenset[int]) -> HotslotError | None:
+        undone = await self._unplug(undo)
+        added = added - undo if undone else added
+        if not added:
+            return undone
+        try:
+            await self._vm.plug(added, self._left() - self._reserve_s, self._stop)
+        except HotslotError as error:
+            return error
+        return undone
+
+    async def _unplug(self, leaving: frozenset[int]) -> HotslotError | None:
+        if not leaving:
+            return None
+        try:
+            await self._vm.unplug(leaving, self._left() - self._reserve_s, self._stop)
+        except HotslotError as error:
+            return error
         return None
 
     async def _online(self, change: Change, after: VmState, aim: int) -> frozenset[int]:
         """Wait until plugged vCPUs run; return those not seen when the wait was over."""
-        missing = (change.plug | self._unseen) & after.attached if change.plug else frozenset()
+        if not change.plug or after.capped:
+            return frozenset()
+        missing = self._vm.doubts.unseen
         if len(after.attached) != aim:
             return missing
         self.stage = Stage.ONLINE
-        while missing := missing - self._seen(after.pid, missing):
+        while missing := missing - self._vm.ran(missing):
             left_s = self._left() - self._reserve_s
             if left_s <= 0 or self._stop.done():
                 break
             await asyncio.wait({self._stop}, timeout=min(POLL_S, left_s))
         self.stage = Stage.AFTER
         return missing
-
-    def _seen(self, pid: int, vcpus: frozenset[int]) -> frozenset[int]:
-        try:
-            return self._ran(pid, vcpus) if vcpus else vcpus
-        except HotslotError:
-            return frozenset()
 
     def _unread(
         self, error: HotslotError, trouble: HotslotError | None, command_s: float
@@ -175,7 +209,7 @@ class Attempt:
         result, detail = judge_unread(error, trouble)
         known = self._vm.state
         got = 0 if result is EventResult.VM_GONE else len(known.attached) if known else self._from
-        return Outcome(self._from, got, result, detail, command_s, unseen=self._unseen)
+        return Outcome(self._from, got, result, detail, command_s)
 
     def _no_slot(self) -> Outcome:
         words = f"no place for one more action on this host within {self.spent_s:.1f} s"

@@ -11,34 +11,53 @@ from hotslot.act.driver import VmState
 class Change:
     """One action: plug or unplug, never both; neither when the VM has what it should.
 
+    ``undo``: vCPUs in doubt, to be unplugged once more, before a plug or after an unplug.
     ``limit`` says in words why the change stops short of the target, '' when it does not.
     """
 
     plug: frozenset[int] = frozenset()
     unplug: frozenset[int] = frozenset()
+    undo: frozenset[int] = frozenset()
     limit: str = ""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.plug and not self.unplug
+        return not self.plug and not self.unplug and not self.undo
 
 
-def choose(state: VmState, target: int) -> Change:
+def choose(
+    state: VmState,
+    target: int,
+    *,
+    lost: frozenset[int] = frozenset(),
+    asked: frozenset[int] = frozenset(),
+    quiet: frozenset[int] = frozenset(),
+) -> Change:
     """Grow by the lowest free indexes, shrink by the highest, never 0, stay within the VM.
 
+    ``lost`` ones (listed, not in the guest) are unplugged in any case. Of the attached ones,
+    those ``asked`` for in vain go first, and ``quiet`` ones, which the guest may have given up,
+    are unplugged and plugged again if they are to stay.
+
     Worked: attached {0, 1, 5} of 8, target 5: plug {2, 3}; target 1: unplug {1, 5}.
+    With 5 asked for and quiet, target 3: undo {5}, plug {5}.
     """
-    aim = min(max(target, 1), state.max_vcpus)
+    aim = min(max(target, 1), state.max_vcpus - len(state.dead))
     missing = aim - len(state.attached)
-    if missing >= 0:
-        free = sorted(set(range(state.max_vcpus)) - state.attached)
-        return Change(plug=frozenset(free[:missing]), limit=_limit(state, target))
-    loose = sorted(state.attached - {0}, reverse=True)
-    return Change(unplug=frozenset(loose[:-missing]), limit=_limit(state, target))
+    limit = _limit(state, target)
+    if missing < 0:
+        loose = sorted(state.attached - {0}, key=lambda vcpu: (vcpu not in asked, -vcpu))
+        return Change(unplug=frozenset(loose[:-missing]), undo=lost, limit=limit)
+    free = sorted(set(range(state.max_vcpus)) - state.attached - state.dead)
+    again = quiet & state.attached
+    plug = frozenset(free[:missing]) | again
+    return Change(plug=plug, undo=lost | again, limit=limit)
 
 
 def _limit(state: VmState, target: int) -> str:
     if target > state.max_vcpus:
         return f"the VM was built for at most {state.max_vcpus} vCPUs, {target} were wanted"
+    if target > state.max_vcpus - len(state.dead):
+        return f"{len(state.dead)} of its vCPUs are lost until the VM is started again"
     return "a VM keeps at least one vCPU" if target < 1 else ""

@@ -22,13 +22,15 @@ class VmState:
     process on this host that runs it.
 
     ``capped``: all its vCPUs are plugged and their time is limited; ``attached`` is what that is
-    worth, and a change needs no guest.
+    worth, and a change needs no guest. ``dead``: vCPUs that a hypervisor lists and the guest does
+    not have; not ``attached``, and not to be plugged. A driver leaves that to ``Vm``.
     """
 
     attached: frozenset[int]
     max_vcpus: int
     pid: int
     capped: bool = False
+    dead: frozenset[int] = frozenset()
 
 
 class Driver(Protocol):
@@ -40,6 +42,8 @@ class Driver(Protocol):
     """
 
     name: str
+    hides: bool
+    """Whether its list may say other than what the guest has; see act/doubts.py."""
     thread_name: str
     """Regular expression of a vCPU thread's name, its index in group 1."""
 

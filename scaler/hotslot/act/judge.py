@@ -21,7 +21,7 @@ from hotslot.errors import (
     ServiceGone,
     VmGone,
 )
-from hotslot.model import EventResult
+from hotslot.model import EventResult, ResultKind
 
 _CLASSES: dict[type[HotslotError], EventResult] = {
     VmGone: EventResult.VM_GONE,
@@ -39,7 +39,7 @@ _OTHER = EventResult.FAILED
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attempt came to; the words of ``Event``. ``unseen``: attached, not seen running."""
+    """What an attempt came to; the words of ``Event``."""
 
     from_vcpus: int
     got_vcpus: int
@@ -47,13 +47,12 @@ class Outcome:
     detail: str
     command_s: float = 0.0
     online_s: float | None = None
-    unseen: frozenset[int] = frozenset()
     overtaken: bool = False
 
     @property
     def applied(self) -> bool:
         """Whether the VM has the target and its guest uses it."""
-        return self.result is EventResult.APPLIED
+        return self.result.kind is ResultKind.APPLIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,9 @@ class Findings:
     """What is known at an attempt's end.
 
     ``aim`` is the target as far as the VM can have it, ``limit`` says why it is not the target.
-    ``missing`` are attached vCPUs that were not seen running. ``overtaken``: a newer target came
-    and the attempt was cut short.
+    ``missing`` are attached vCPUs that were not seen running, ``lost`` those that are not in the
+    guest at all, ``late`` unplugged ones that an earlier attempt had asked for in vain.
+    ``overtaken``: a newer target came and the attempt was cut short.
     """
 
     target: int
@@ -70,6 +70,8 @@ class Findings:
     got: int
     trouble: HotslotError | None = None
     missing: Collection[int] = ()
+    lost: Collection[int] = ()
+    late: Collection[int] = ()
     limit: str = ""
     overtaken: bool = False
 
@@ -78,11 +80,18 @@ def judge(found: Findings) -> tuple[EventResult, str]:
     """Return the result and, in words, what an administrator should know about it."""
     trouble = words(found.trouble) if found.trouble else ""
     if found.got == found.target and not found.missing:
-        return EventResult.APPLIED, f"in spite of: {trouble}" if trouble else ""
+        spite = f"in spite of: {trouble}" if trouble else ""
+        if not found.late:
+            return EventResult.APPLIED, spite
+        late = f"an earlier attempt had asked for {named(found.late)} in vain"
+        return EventResult.EJECTED_LATE, f"{late}; {spite}" if spite else late
     held = f"{vcpus(found.got)} attached"
     if found.overtaken:
         unseen = f", {named(found.missing)} not yet seen running" if found.missing else ""
         return EventResult.TIMED_OUT, f"cut short by a newer target: {held}{unseen}"
+    if found.lost:
+        words_ = f"{named(found.lost)} listed, but never run: taken back and plugged again"
+        return EventResult.PLUG_LOST, f"{words_}; {held}"
     if found.trouble and found.got != found.aim:
         return _class_of(found.trouble), f"{trouble}; {held}"
     if found.got != found.aim:

@@ -43,6 +43,7 @@ class QemuDriver:
     """The QEMU driver; ``{vm}`` in ``qmp_socket`` stands for a VM's name."""
 
     name = "qemu"
+    hides = False
     thread_name = THREAD_NAME
 
     def __init__(self, qmp_socket: str) -> None:

@@ -69,6 +69,7 @@ class VirtualBoxDriver:
     """
 
     name = "virtualbox"
+    hides = True
     thread_name = THREAD_NAME
 
     def __init__(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from hotslot.act.choose import Change
+from hotslot.act.doubts import Doubts, Threads
 from hotslot.act.driver import Driver, VmState
 from hotslot.errors import ActionTimedOut, DriverError, HotslotError, VmGone
 
@@ -22,16 +24,22 @@ GRACE_S = 0.2
 class Vm:
     """What was last read of a VM, and the calls to its driver, each ended within its limit.
 
+    ``state`` is without vCPUs that the hypervisor lists and the guest does not have.
     A call that ignores its cancellation is left behind and remembered: ``hung`` until it is
     really over. Errors that are not hotslot's own are a driver's bugs and become DriverError.
     """
 
-    def __init__(self, name: str, driver: Driver, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, driver: Driver, threads: Threads, wall: Callable[[], float]
+    ) -> None:
         self.name = name
         self.state: VmState | None = None
         self.changed_at: float | None = None
+        self.doubts = Doubts(hides=driver.hides)
         self._driver = driver
+        self._threads = threads
         self._wall = wall
+        self._listed: VmState | None = None
         self._left_behind: dict[asyncio.Task[Any], str] = {}
         self._said: set[asyncio.Task[Any]] = set()
         self._looks = 0
@@ -41,6 +49,11 @@ class Vm:
     def hung(self) -> bool:
         """Whether a call is still running that should have ended."""
         return bool(self._left_behind)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a vCPU should be unplugged, and plugged again if it is wanted."""
+        return bool(self.doubts.lost(_now()) or self.doubts.quiet(_now()))
 
     async def read(self, limit_s: float) -> VmState:
         """Read the attached set and keep it; VmGone, DriverError, ActionTimedOut."""
@@ -54,16 +67,55 @@ class Vm:
             self._keep(look, None)
             raise
         self._keep(look, state)
-        return state
+        return self._seen_through(state)
 
-    async def change(self, change: Change, limit_s: float, stop: asyncio.Future[None]) -> None:
-        """Plug or unplug, until ``stop`` at most; raises what the driver raises."""
-        if change.plug:
-            call = self._driver.plug(self.name, change.plug)
-            await self._call("plug", call, limit_s, stop)
-        else:
-            call = self._driver.unplug(self.name, change.unplug)
-            await self._call("unplug", call, limit_s, stop)
+    async def plug(self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]) -> None:
+        """Plug, until ``stop`` at most; raises what the driver raises."""
+        self._mark(vcpus)
+        self.doubts.plugged(vcpus, _now())
+        await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
+
+    async def unplug(
+        self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]
+    ) -> None:
+        """Unplug, until ``stop`` at most; raises what the driver raises."""
+        try:
+            await self._call("unplug", self._driver.unplug(self.name, vcpus), limit_s, stop)
+        except ActionTimedOut:
+            self.doubts.asked_in_vain(vcpus, _now())
+            self._mark(vcpus)
+            raise
+
+    def settle(self) -> None:
+        """See whether vCPUs in doubt run."""
+        if self._listed is None or not self.doubts.any:
+            return
+        asked = self.doubts.asked
+        ran = self.ran(self.doubts.unseen | asked | self.doubts.dead)
+        self._mark(ran & asked)
+        self.state = self._seen_through(self._listed)
+
+    def ran(self, vcpus: frozenset[int]) -> frozenset[int]:
+        """Return those of these vCPUs that the host has seen running in the guest."""
+        if not vcpus or self._listed is None:
+            return frozenset()
+        try:
+            ran = self._threads.ran(self._listed.pid, vcpus)
+        except HotslotError:
+            return frozenset()
+        self.doubts.running(ran, _now())
+        return ran
+
+    def _mark(self, vcpus: frozenset[int]) -> None:
+        if vcpus and self._listed is not None:
+            with contextlib.suppress(HotslotError):
+                self._threads.mark(self._listed.pid, vcpus)
+
+    def _seen_through(self, listed: VmState) -> VmState:
+        hidden = self.doubts.hidden(_now())
+        if not hidden:
+            return listed
+        return replace(listed, attached=listed.attached - hidden, dead=self.doubts.dead)
 
     async def close(self) -> None:
         """Cancel what is still running, and wait a moment for it."""
@@ -125,9 +177,19 @@ class Vm:
         if look < self._newest_look:
             return
         self._newest_look = look
-        before, self.state = self.state, state
+        if state is None or (self._listed is not None and self._listed.pid != state.pid):
+            self.doubts.clear()
+        else:
+            self.doubts.only(state.attached)
+        self._listed = state
+        before, self.state = self.state, self._seen_through(state) if state else None
+        state = self.state
         if before is not None and (state is None or state.attached != before.attached):
             self.changed_at = self._wall()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _first(waited: set[asyncio.Future[Any]], timeout_s: float) -> None:

@@ -59,6 +59,7 @@ class VcpuClock:
         self._scanned_s = float("-inf")
         self._lines: list[bytes] = []
         self._times: dict[int, VcpuTimes] = {}
+        self._marks: dict[int, VcpuTimes] = {}
         self._threads = _open_threads(pid, born_s, name, proc_root)
 
     def __enter__(self) -> Self:
@@ -92,18 +93,28 @@ class VcpuClock:
         self._look(due)
         return Reading(monotonic_s, self._pid, self._born_s, self._times)
 
-    def ran(self, vcpus: Collection[int], since: Reading | None = None) -> frozenset[int]:
+    def mark(self, vcpus: Collection[int]) -> None:
+        """Let ``ran`` count from now on for these vCPUs: they are about to be plugged.
+
+        Where a thread ends with an unplug that changes nothing; where it stays, as VirtualBox's
+        do, it tells the run time of this plug from that of an earlier one.
+        """
+        self._look(scan=False)
+        for vcpu in vcpus:
+            self._marks.pop(vcpu, None)
+            if vcpu in self._times:
+                self._marks[vcpu] = self._times[vcpu]
+
+    def ran(self, vcpus: Collection[int]) -> frozenset[int]:
         """Look again and return those of these vCPUs that are online in the guest.
 
-        That is: ran more than ``ONLINE_RUN_NS`` since their thread began or, where threads stay
-        when a vCPU is unplugged, since a reading taken before the plug.
+        That is: ran more than ``ONLINE_RUN_NS`` since their mark, or since their thread began.
         """
         self._look(scan=not self._times.keys() >= set(vcpus))
-        before = since.vcpus if since else {}
-        return frozenset(v for v in vcpus if self._ran_ns(v, before.get(v)) > ONLINE_RUN_NS)
+        return frozenset(vcpu for vcpu in vcpus if self._ran_ns(vcpu) > ONLINE_RUN_NS)
 
-    def _ran_ns(self, vcpu: int, before: VcpuTimes | None) -> int:
-        now = self._times.get(vcpu)
+    def _ran_ns(self, vcpu: int) -> int:
+        now, before = self._times.get(vcpu), self._marks.get(vcpu)
         if now is None:
             return 0
         if before is None or before.run_ns > now.run_ns:  # the thread began since
