@@ -24,6 +24,7 @@ unit: .venv/.ready ## the fast tests alone
 
 live: .venv/.ready ## the tests with real daemons and virtual machines
 > PYTHONPATH=tests $(PY) -m testbed build
+> PYTHONPATH=tests $(PY) -m vbox build
 > $(PY) -m pytest -m live
 
 test: check live ## everything; what CI runs

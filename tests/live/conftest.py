@@ -8,6 +8,7 @@ import pytest
 
 from live.cluster import Cluster
 from testbed import Testbed
+from vbox import Guest, VirtualBox
 
 AGENT_WAIT_S = 20
 """How long a prolog waits for the agent here: long enough for a slow guest, short for a test."""
@@ -55,3 +56,19 @@ def cluster(bed: Testbed) -> Iterator[Cluster]:
     """The testbed with an agent; each test leaves it idle."""
     with Cluster(bed, agent_wait_s=AGENT_WAIT_S) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def vbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualBox]:
+    """VirtualBox with a VM, v1, that has been booted once and can be restored."""
+    with VirtualBox(tmp_path_factory.mktemp("vbox")) as vbox:
+        vbox.create("v1")
+        vbox.boot("v1")
+        vbox.snapshot("v1")
+        yield vbox
+
+
+@pytest.fixture
+def vbox_guest(vbox: VirtualBox) -> Guest:
+    """The guest of v1 as it was booted: vCPU 0 alone, VBoxService runs."""
+    return vbox.restored("v1")
