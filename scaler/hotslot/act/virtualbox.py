@@ -110,7 +110,7 @@ class VirtualBoxDriver:
         if missing and not settings.hotplug:
             raise _disabled(vm)
         for index in missing:
-            await self._control(vm, settings, "plugcpu", index, f"CPU {index} is already attached")
+            await self._control(vm, "plugcpu", index, f"CPU {index} is already attached")
         if now.capped:
             await self._cap(vm, settings, 1, of=1)
 
@@ -183,19 +183,17 @@ class VirtualBoxDriver:
         if not settings.hotplug:
             raise _disabled(vm)
         for index in sorted(leaving, reverse=True):
-            await self._control(vm, settings, "unplugcpu", index, f"CPU {index} is not attached")
+            await self._control(vm, "unplugcpu", index, f"CPU {index} is not attached")
 
-    async def _control(
-        self, vm: str, settings: Settings, verb: str, value: int, harmless: str = ""
-    ) -> None:
-        answer = await self._manage.ask(vm, "controlvm", str(settings.uuid), verb, str(value))
+    async def _control(self, vm: str, verb: str, value: int, harmless: str = "") -> None:
+        answer = await self._manage.ask(vm, "controlvm", vm, verb, str(value))
         error = trouble(vm, answer)
         if error is not None and answer.error != harmless:
             raise error
 
     async def _cap(self, vm: str, settings: Settings, vcpus: int, *, of: int = 0) -> None:
         pct = cap_pct(vcpus, of or len(settings.attached))
-        await self._control(vm, settings, "cpuexecutioncap", pct)
+        await self._control(vm, "cpuexecutioncap", pct)
 
 
 def _disabled(vm: str) -> HotplugDisabled:
