@@ -18,6 +18,7 @@ from fakes.vbox.world import World
 STALL_S = 10.1
 MOMENT_S = 0.5
 """For how long a .vbox file is gone or half there; the real one is so for a millisecond."""
+GARBAGE = b'\x00\xff\xfeVMState="\n<CpuTree>\n' + bytes(range(128, 256))
 
 VERBS = {
     "list": lists,
@@ -36,8 +37,15 @@ VERBS = {
 
 
 def main(path: str, argv: list[str]) -> int:
-    """Answer a call, or go wrong as ordered; return the exit code."""
-    world = World(path)
+    """Answer a call and return the exit code."""
+    answer = carry_out(World(path), argv)
+    sys.stdout.buffer.write(answer.stdout.encode(errors="surrogateescape"))
+    sys.stderr.write(answer.stderr)
+    return answer.rc
+
+
+def carry_out(world: World, argv: list[str]) -> Answer:
+    """Do what a call asks for, or go wrong as ordered."""
     with world.locked():
         world.log(argv)
         befalling = faults.take(world.fake / "faults.json", argv)
@@ -47,19 +55,17 @@ def main(path: str, argv: list[str]) -> int:
     if faults.STALL in befalling:
         world.wait(STALL_S)
     if faults.GARBAGE in befalling:
-        sys.stdout.buffer.write(b'\x00\xff\xfeVMState="\n<CpuTree>\n' + bytes(range(128, 256)))
-        return 0
+        return Answer(0, GARBAGE.decode(errors="surrogateescape"))
     with world.locked():
-        answer = (
-            _svc_gone(world) if faults.SVC_GONE in befalling else _answer(world, argv, befalling)
-        )
+        gone = faults.SVC_GONE in befalling
+        answer = _svc_gone(world) if gone else _answer(world, argv, befalling)
     world.wait(answer.wait_s)
     with world.locked():
         answer.then()
         for fault in befalling & {faults.FILE_GONE, faults.FILE_HALF}:
             _spoil(world, argv, half=fault == faults.FILE_HALF)
-    _say(answer, befalling)
-    return answer.rc
+    _decorate(answer, befalling)
+    return answer
 
 
 def _answer(world: World, argv: list[str], befalling: set[str]) -> Answer:
@@ -82,14 +88,12 @@ def _svc_gone(world: World) -> Answer:
     return answer.after(answer.seconds)
 
 
-def _say(answer: Answer, befalling: set[str]) -> None:
+def _decorate(answer: Answer, befalling: set[str]) -> None:
     if faults.WRAPPER in befalling:
         warning = recorded("debian-wrapper-list-vms").stdout.partition('"')[0]
         answer.stdout = warning + answer.stdout
     if faults.PROGRESS in befalling:
         answer.stderr = recorded("poweroff").stderr + answer.stderr
-    sys.stdout.write(answer.stdout)
-    sys.stderr.write(answer.stderr)
 
 
 def _spoil(world: World, argv: list[str], *, half: bool) -> None:

@@ -1,4 +1,4 @@
-"""controlvm."""
+"""controlvm. Its acpipowerbutton moves no guest."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def controlvm(world: World, args: list[str], befalling: set[str]) -> Answer:
         return say("unknown-vm", swap={"'nosuchvm'": f"'{name}'"})
     if not machine.up:
         return say("controlvm-not-running", vm=name)
+    if faults.LOCKED in befalling:
+        return say("starting-locked", vm=machine.name)
     match verb:
         case "plugcpu" | "unplugcpu" if not rest:
             return recorded("plug-noarg" if verb == "plugcpu" else "unplug-noarg")
@@ -45,8 +47,13 @@ def controlvm(world: World, args: list[str], befalling: set[str]) -> Answer:
             return recorded("poweroff5")
         case "savestate":
             return _savestate(world, machine)
-        case "acpipowerbutton" | "reset":
-            return recorded(verb)
+        case "reset":
+            machine.boot()
+            world.save(machine, settings=False)
+            machine.wake()
+            return recorded("reset")
+        case "acpipowerbutton":
+            return recorded("acpipowerbutton")
     return say("controlvm-unknown-subcommand", swap={"'frobnicate'": f"'{verb}'"})
 
 
@@ -67,9 +74,11 @@ def _plug(world: World, machine: Machine, word: str, befalling: set[str]) -> Ans
         answer = say("plug-already-attached", swap={"CPU 1": f"CPU {index}"})
     elif machine.state == "paused":
         answer = recorded("paused-plug")
+    elif faults.STARTING in befalling:
+        answer = recorded("starting-invalid-state")
     else:
         machine.attached = sorted([*machine.attached, index])
-        if faults.LOST_PLUG not in befalling:
+        if machine.guest and faults.LOST_PLUG not in befalling:
             machine.online = sorted({*machine.online, index})
         world.save(machine)
         machine.wake()
@@ -90,6 +99,9 @@ def _unplug(world: World, machine: Machine, word: str, befalling: set[str]) -> A
         answer = say("unplug-not-attached", swap={"CPU 3": f"CPU {index}"})
     elif machine.state == "paused":
         answer = recorded("paused-unplug-attached")
+    elif not machine.announced or faults.NO_ADDITIONS in befalling:
+        answer = recorded("unplug-no-guest-additions")
+        answer.after(answer.seconds)
     elif index not in machine.online:
         answer = recorded("unplug-after-late-eject")
         _detach(world, machine, index)
@@ -100,9 +112,6 @@ def _unplug(world: World, machine: Machine, word: str, befalling: set[str]) -> A
 
 
 def _ask_guest(world: World, machine: Machine, index: int, befalling: set[str]) -> Answer:
-    if faults.NO_ADDITIONS in befalling:
-        answer = recorded("unplug-no-guest-additions")
-        return answer.after(answer.seconds)
     if befalling & {faults.DEAF, faults.LATE_EJECT}:
         answer = recorded("unplug-guest-not-ejecting")
         if faults.LATE_EJECT in befalling:

@@ -17,7 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from fakes.vbox import faults
+from fakes.vbox.command import carry_out
 from fakes.vbox.machine import Machine, began
+from fakes.vbox.transcript import Answer
 from fakes.vbox.world import World
 
 COMMAND = Path(__file__).with_name("vboxmanage.py")
@@ -37,7 +39,10 @@ class Fault(StrEnum):
     """plugcpu: exit code 0, the .vbox file has the CPU, the guest does not. Unplugging it works
     at once here; the real guest was once found DEAF to that (transcript unplug2-lost-event)."""
     LOCKED = faults.LOCKED
-    """startvm, modifyvm, discardstate, unregistervm: another session has the machine."""
+    """Another session has the machine, as it is for a moment while a VM starts; showvminfo and
+    controlvm of a running VM are refused, too."""
+    STARTING = faults.STARTING
+    """plugcpu: refused, the VM is still starting."""
     NO_DRIVER = faults.NO_DRIVER
     """startvm: the host has no vboxdrv."""
     SVC_GONE = faults.SVC_GONE
@@ -115,10 +120,7 @@ class FakeVm:
     @property
     def _machine(self) -> Machine:
         with self._world.locked():
-            machine = self._world.machine(self.name)
-        if machine is None:
-            raise KeyError(self.name)
-        return machine
+            return self._world.existing(self.name)
 
 
 class FakeVirtualBox:
@@ -142,13 +144,19 @@ class FakeVirtualBox:
         hotplug: bool = True,
         running: bool = True,
         attached: Sequence[int] = (0,),
+        additions: bool = True,
         engine: str = "Default",
     ) -> FakeVm:
-        """Make a machine; with ``engine`` "Recompiler" its .vbox file has the form 1.20."""
+        """Make a machine with a Linux guest that uses what is plugged.
+
+        Without ``additions`` it ejects nothing. With ``engine`` "Recompiler" its .vbox file has
+        the form 1.20. Once restored from a saved state a guest ejects nothing until it has
+        announced itself again, as the real one."""
         with self._world.locked():
             machine = self._world.add(name)
             machine.cpus, machine.hotplug, machine.engine = max_vcpus, hotplug, engine
             machine.attached = list(attached) if hotplug else list(range(max_vcpus))
+            machine.guest = "additions" if additions else "bare"
             self._world.save(machine)
         if running:
             self.run("startvm", name, "--type", "headless").check_returncode()
@@ -157,6 +165,20 @@ class FakeVirtualBox:
     def vm(self, name: str) -> FakeVm:
         """Look at a machine; KeyError when a look finds it gone."""
         return FakeVm(self._world, name)
+
+    def announce(self, name: str) -> None:
+        """Let the guest of a restored machine say again that it ejects CPUs when asked."""
+        with self._world.locked():
+            machine = self._world.existing(name)
+            machine.announced = True
+            self._world.save(machine, settings=False)
+
+    def ask(self, *argv: str) -> Answer:
+        """Make a call without a process for it, in a millisecond; it counts among ``calls``."""
+        if argv[0] != "startvm":
+            return carry_out(self._world, list(argv))
+        done = self.run(*argv)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Make a call; it counts among ``calls``."""

@@ -10,6 +10,7 @@ DEAF = "deaf"
 LATE_EJECT = "late_eject"
 LOST_PLUG = "lost_plug"
 LOCKED = "locked"
+STARTING = "starting"
 NO_DRIVER = "no_driver"
 SVC_GONE = "svc_gone"
 STALL = "stall"
@@ -25,7 +26,7 @@ VERBS = {
     DEAF: ("unplugcpu",),
     LATE_EJECT: ("unplugcpu",),
     LOST_PLUG: ("plugcpu",),
-    LOCKED: ("startvm", "modifyvm", "discardstate", "unregistervm"),
+    STARTING: ("plugcpu",),
     NO_DRIVER: ("startvm",),
 }
 """The words a call must have for the fault to befall it; others befall any call."""

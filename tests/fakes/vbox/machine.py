@@ -31,7 +31,8 @@ class Machine:
 
     ``ejecting`` has the epoch s at which a slow guest lets go of a CPU that VirtualBox has given
     up on. ``state`` is VMState's word, ``changed`` when it became so (epoch s), ``cap`` in %,
-    ``memory`` in MB.
+    ``memory`` in MB. ``guest``: "" for none, "bare" for a Linux, "additions" for one with Guest
+    Additions; ``announced``: it has told VirtualBox that it ejects CPUs when asked.
     """
 
     def __init__(self, name: str, uuid: str, folder: str) -> None:
@@ -50,6 +51,8 @@ class Machine:
         self.pid = 0
         self.began = ""
         self.engine = "Default"
+        self.guest = ""
+        self.announced = False
         self.frontend = ""
         self.state_file = ""
         self.current = ""
@@ -70,6 +73,11 @@ class Machine:
     def alive(self) -> bool:
         """Whether the process is there and no other one has its number."""
         return self.pid > 0 and began(self.pid) == self.began
+
+    def boot(self) -> None:
+        """Let the guest begin; without one only CPU 0 runs."""
+        self.online = list(self.attached) if self.guest else [0]
+        self.announced = self.guest == "additions"
 
     def become(self, state: str) -> None:
         self.state, self.changed = state, time.time()

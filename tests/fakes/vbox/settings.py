@@ -110,6 +110,8 @@ def _set_hotplug(machine: Machine, on: bool) -> Answer | None:
 
 
 def _plug(machine: Machine, index: int) -> Answer | None:
+    if not machine.hotplug:
+        return recorded("off-plug-hotplug-off")
     if index >= machine.cpus:
         return say("off-modify-plug-cpu4", swap={"[0:3]": f"[0:{machine.cpus - 1}]"})
     if index in machine.attached:
@@ -119,6 +121,8 @@ def _plug(machine: Machine, index: int) -> Answer | None:
 
 
 def _unplug(machine: Machine, index: int) -> Answer | None:
+    if not machine.hotplug:
+        return recorded("off-unplug-hotplug-off")
     if index == 0:
         return recorded("off-modify-unplug-cpu0")
     if index not in machine.attached:
@@ -146,6 +150,7 @@ def clonevm(world: World, args: list[str], befalling: set[str]) -> Answer:
     clone = world.add(new)
     clone.cpus, clone.attached = snapshot["cpus"], list(snapshot["attached"])
     clone.hotplug, clone.engine, clone.memory = machine.hotplug, machine.engine, machine.memory
+    clone.guest = machine.guest
     world.save(clone)
     return say("off-clone-linked", swap={'"w1c"': f'"{new}"'})
 

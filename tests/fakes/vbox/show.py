@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fakes.vbox import snapshots
+from fakes.vbox import faults, snapshots
 from fakes.vbox.machine import Machine
 from fakes.vbox.transcript import Answer, recorded, say
 from fakes.vbox.world import World
@@ -45,7 +45,10 @@ def showvminfo(world: World, args: list[str], befalling: set[str]) -> Answer:
     machine = world.machine(name)
     if machine is None:
         return say("unknown-showvminfo", swap={"'nosuch'": f"'{name}'"})
-    answer = recorded(SHOWN[machine.state])
+    if machine.up and faults.LOCKED in befalling:
+        return say("starting-locked-show", vm=machine.name)
+    helped = machine.state == "running" and machine.guest == "additions"
+    answer = recorded("showvminfo-after-timeout" if helped else SHOWN[machine.state])
     theirs = answer.argv[1]
     swapped = answer.stdout.replace(
         f"/root/VirtualBox VMs/{theirs}/{theirs}", f"{machine.folder}/{machine.name}"
@@ -91,14 +94,20 @@ def guestproperty(world: World, args: list[str], befalling: set[str]) -> Answer:
             machine.properties[rest[0]] = [rest[1], now]
             world.save(machine)
             return recorded("guestproperty-set")
-        case _ if not machine.properties:
-            return recorded("guestproperty-enumerate-none")
-    keys = max(map(len, machine.properties))
-    values = max(len(value) for value, _ in machine.properties.values()) + 2
-    return Answer(
-        0,
-        "".join(
-            f"{key:{keys}} = {value!r:{values}} @ {at}\n"
-            for key, (value, at) in sorted(machine.properties.items())
-        ),
-    )
+    return _enumerate(machine)
+
+
+def _enumerate(machine: Machine) -> Answer:
+    rows = {key: [repr(value), at] for key, (value, at) in machine.properties.items()}
+    if machine.up:
+        additions = machine.guest == "additions"
+        known = "guestprops-with-vboxservice" if additions else "guestproperty-enumerate"
+        for line in recorded(known).stdout.splitlines():
+            key, _, rest = line.partition("=")
+            value, _, at = rest.partition("@")
+            rows.setdefault(key.strip(), [value.strip(), at.strip()])
+    if not rows:
+        return recorded("guestproperty-enumerate-none")
+    keys, values = max(map(len, rows)), max(len(value) for value, _ in rows.values())
+    lines = (f"{k:{keys}} = {value:{values}} @ {at}\n" for k, (value, at) in sorted(rows.items()))
+    return Answer(0, "".join(lines))

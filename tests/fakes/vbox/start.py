@@ -18,15 +18,20 @@ PROGRAM = Path(__file__).with_name("headless.py")
 
 def startvm(world: World, args: list[str], befalling: set[str]) -> Answer:
     """Start a machine, from its saved state if it has one."""
-    name = next((a for a in args if not a.startswith("--") and a != "headless"), "")
+    name = next((word for word in args if not word.startswith("-")), "")
     machine = world.machine(name)
     if machine is None:
         return say("start-unknown-vm", swap={"'nosuch'": f"'{name}'"})
     if machine.up or faults.LOCKED in befalling:
         return say("lock-start-again", vm=machine.name)
+    frontend = args[args.index("--type") + 1] if "--type" in args[:-1] else "headless"
+    if frontend not in ("headless", "gui", "sdl", "separate"):
+        return say("start-unknown-frontend", swap={"'nonsense'": f"'{frontend}'"})
     if faults.NO_DRIVER in befalling:
         return say("engine-default", vm=machine.name)
-    machine.online = list(machine.attached)
+    machine.boot()
+    if machine.state_file:
+        machine.announced = False
     machine.become("running")
     machine.state_file = ""
     machine.pid, machine.began = launch(world, machine)

@@ -78,6 +78,13 @@ class World:
         """Find a machine by name or UUID."""
         return next((m for m in self.machines() if name.strip("{}") in (m.name, m.uuid)), None)
 
+    def existing(self, name: str) -> Machine:
+        """Find a machine that is there; KeyError."""
+        machine = self.machine(name)
+        if machine is None:
+            raise KeyError(name)
+        return machine
+
     def add(self, name: str) -> Machine:
         """Make and register a machine; its settings are not written yet."""
         folder = self.machines_folder / name
