@@ -62,8 +62,10 @@ def carry_out(world: World, argv: list[str]) -> Answer:
     world.wait(answer.wait_s)
     with world.locked():
         answer.then()
+        spoilt = [m for m in world.machines() if m.name in argv or m.uuid in argv]
+    for machine in spoilt:
         for fault in befalling & {faults.FILE_GONE, faults.FILE_HALF}:
-            _spoil(world, argv, half=fault == faults.FILE_HALF)
+            _spoil(machine.file, MOMENT_S * world.time_scale, half=fault == faults.FILE_HALF)
     _decorate(answer, befalling)
     return answer
 
@@ -96,18 +98,16 @@ def _decorate(answer: Answer, befalling: set[str]) -> None:
         answer.stderr = recorded("poweroff").stderr + answer.stderr
 
 
-def _spoil(world: World, argv: list[str], *, half: bool) -> None:
-    """Take a machine's .vbox file away, or half of it, and put it back a moment later."""
-    for machine in world.machines():
-        if machine.name in argv or machine.uuid in argv:
-            whole = machine.file.read_text()
-            aside = Path(f"{machine.file}-aside")
-            if half:
-                machine.file.write_text(whole[: len(whole) // 2])
-            else:
-                machine.file.rename(aside)
-            if os.fork() == 0:
-                _repair(machine.file, whole, aside, MOMENT_S * world.time_scale)
+def _spoil(file: Path, for_s: float, *, half: bool) -> None:
+    """Take a .vbox file away, or half of it, and put it back later."""
+    whole = file.read_text()
+    aside = Path(f"{file}-aside")
+    if half:
+        file.write_text(whole[: len(whole) // 2])
+    else:
+        file.rename(aside)
+    if os.fork() == 0:
+        _repair(file, whole, aside, for_s)
 
 
 def _repair(file: Path, whole: str, aside: Path, after_s: float) -> None:
