@@ -102,6 +102,15 @@ def test_the_transcripts_name_no_place_but_the_recording_root() -> None:
         assert set(PLACE.findall(said)) <= {"root", "dev", "test", "path"}, transcript.name
 
 
+def test_a_call_imports_nothing_that_takes_long(vbox: FakeVirtualBox) -> None:
+    python, *call = vbox.command
+    argv = [python, "-X", "importtime", *call, "controlvm", "w1", "plugcpu", "1"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "fakes.vbox.control" in modules
+    assert not modules & {"pathlib", "json", "re", "enum", "subprocess", "typing", "contextlib"}
+
+
 def test_a_running_vm_looks_like_vboxheadless(vbox: FakeVirtualBox) -> None:
     vm = vbox.add_vm("w1", 4)
     proc = Path(f"/proc/{vm.pid}")

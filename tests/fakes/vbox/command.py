@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 
-from fakes.vbox import faults, settings
+from fakes.vbox import disk, faults, settings
 from fakes.vbox.control import controlvm
+from fakes.vbox.debug import debugvm
 from fakes.vbox.show import guestproperty, lists, showvminfo
 from fakes.vbox.snapshots import snapshot
 from fakes.vbox.start import startvm
@@ -32,6 +32,7 @@ VERBS = {
     "snapshot": snapshot,
     "startvm": startvm,
     "controlvm": controlvm,
+    "debugvm": debugvm,
     "guestproperty": guestproperty,
 }
 
@@ -48,9 +49,9 @@ def carry_out(world: World, argv: list[str]) -> Answer:
     """Do what a call asks for, or go wrong as ordered."""
     with world.locked():
         world.log(argv)
-        befalling = faults.take(world.fake / "faults.json", argv)
+        befalling = faults.take(world.faults, argv)
     if faults.HANG in befalling:
-        while world.fake.exists():
+        while os.path.exists(world.fake):
             time.sleep(0.2)
     if faults.STALL in befalling:
         world.wait(STALL_S)
@@ -98,26 +99,17 @@ def _decorate(answer: Answer, befalling: set[str]) -> None:
         answer.stderr = recorded("poweroff").stderr + answer.stderr
 
 
-def _spoil(file: Path, for_s: float, *, half: bool) -> None:
+def _spoil(file: str, for_s: float, *, half: bool) -> None:
     """Take a .vbox file away, or half of it, and put it back later."""
-    whole = file.read_text()
-    aside = Path(f"{file}-aside")
+    whole = disk.read(file)
+    os.unlink(file)
     if half:
-        file.write_text(whole[: len(whole) // 2])
-    else:
-        file.rename(aside)
+        disk.write(file, whole[: len(whole) // 2])
     if os.fork() == 0:
-        _repair(file, whole, aside, for_s)
-
-
-def _repair(file: Path, whole: str, aside: Path, after_s: float) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    time.sleep(after_s)
-    if file.exists() and whole.startswith(file.read_text()):
-        file.write_text(whole)
-    elif aside.exists() and not file.exists():
-        aside.rename(file)
-    aside.unlink(missing_ok=True)
-    os._exit(0)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere, descriptor)
+        time.sleep(for_s)
+        if os.path.exists(os.path.dirname(file)) and whole.startswith(disk.read(file)):
+            disk.write(file, whole)
+        os._exit(0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from fakes.vbox import faults
+from fakes.vbox import disk, faults
 from fakes.vbox.machine import Machine
 from fakes.vbox.transcript import Answer, recorded, say
 from fakes.vbox.world import World
@@ -162,7 +163,7 @@ def _savestate(world: World, machine: Machine) -> Answer:
     machine.become("saved")
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S-000000000Z", time.gmtime(machine.changed))
     machine.state_file = f"{machine.folder}/Snapshots/{stamp}.sav"
-    machine.file.parent.joinpath("Snapshots").mkdir(exist_ok=True)
-    machine.file.parent.joinpath("Snapshots", f"{stamp}.sav").touch()
+    os.makedirs(f"{machine.folder}/Snapshots", exist_ok=True)
+    disk.write(machine.state_file, "")
     world.save(machine)
     return recorded("savestate")

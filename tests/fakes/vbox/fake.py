@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 import shutil
 import signal
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fakes.vbox import faults
+from fakes.vbox import disk, faults
 from fakes.vbox.command import carry_out
 from fakes.vbox.machine import Machine, began
 from fakes.vbox.transcript import Answer
@@ -105,7 +105,7 @@ class FakeVm:
     @property
     def file(self) -> Path:
         """The .vbox file."""
-        return self._machine.file
+        return Path(self._machine.file)
 
     @property
     def ran_s(self) -> dict[int, float]:
@@ -131,9 +131,9 @@ class FakeVirtualBox:
     """
 
     def __init__(self, path: Path, time_scale: float = 0.02) -> None:
-        self._world = World(path)
-        (self._world.fake / "time_scale").write_text(str(time_scale))
-        self.path = self._world.path
+        self._world = World(str(path))
+        Path(self._world.fake, "time_scale").write_text(str(time_scale))
+        self.path = Path(self._world.path)
         self.command: tuple[str, ...] = (sys.executable, "-SEI", str(COMMAND), str(self.path))
 
     def add_vm(
@@ -201,19 +201,18 @@ class FakeVirtualBox:
         """
         with self._world.locked():
             due = faults.Due(name, fault.value, times, on)
-            faults.add(self._world.fake / "faults.json", due)
+            faults.add(self._world.faults, due)
 
     def forget_faults(self) -> None:
         """Let nothing more go wrong."""
         with self._world.locked():
-            (self._world.fake / "faults.json").unlink(missing_ok=True)
+            Path(self._world.faults).unlink(missing_ok=True)
 
     @property
     def calls(self) -> list[Call]:
         """All calls so far, in their order."""
-        path = self._world.fake / "calls.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [Call(at, tuple(argv)) for at, argv in map(json.loads, lines)]
+        calls = map(ast.literal_eval, disk.read(self._world.calls).splitlines())
+        return [Call(at, tuple(argv)) for at, *argv in calls]
 
     def close(self) -> None:
         """End all VMs and remove the world; calls that hang end, too."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from fakes.vbox import disk
 
 NO_ADDITIONS = "no_additions"
 DEAF = "deaf"
@@ -49,12 +48,12 @@ class Due:
         return self.fault not in VERBS or any(verb in argv for verb in VERBS[self.fault])
 
 
-def add(path: Path, due: Due) -> None:
+def add(path: str, due: Due) -> None:
     """Order a fault, after those that are ordered already."""
     _write(path, [*_read(path), due])
 
 
-def take(path: Path, argv: list[str]) -> set[str]:
+def take(path: str, argv: list[str]) -> set[str]:
     """Return what befalls this call: of each VM's faults the first that fits."""
     queue = _read(path)
     befalling: dict[str, Due] = {}
@@ -68,9 +67,9 @@ def take(path: Path, argv: list[str]) -> set[str]:
     return {due.fault for due in befalling.values()}
 
 
-def _read(path: Path) -> list[Due]:
-    return [Due(**due) for due in json.loads(path.read_text())] if path.exists() else []
+def _read(path: str) -> list[Due]:
+    return [Due(*due) for due in disk.load(path) or []]
 
 
-def _write(path: Path, queue: list[Due]) -> None:
-    path.write_text(json.dumps([vars(due) for due in queue]))
+def _write(path: str, queue: list[Due]) -> None:
+    disk.keep(path, [(due.vm, due.fault, due.times, due.on) for due in queue])

@@ -1,13 +1,13 @@
 """What runs in place of a VM: a process like VBoxHeadless, with a thread for each possible vCPU.
 
 Started as ``python3 -ISE h PAD`` in a directory of its own that has ``h`` (a link to this file)
-and ``vm.json``: the file of the machine's record, the command line to show, the number of vCPUs.
+and ``vm``: the file of the machine's record, the command line to show, the number of vCPUs.
 The PAD makes room for that command line. SIGUSR1: read the record again. Ends with SIGKILL, or
 soon after its record is gone.
 """
 
 import _thread
-import json
+import marshal
 import os
 import signal
 import time
@@ -50,13 +50,13 @@ class Cpu:
 
 def rename(name: str) -> None:
     """Give this thread a name that the host sees."""
-    with open(f"/proc/self/task/{_thread.get_native_id()}/comm", "w") as comm:  # noqa: PTH123
+    with open(f"/proc/self/task/{_thread.get_native_id()}/comm", "w") as comm:
         comm.write(name)
 
 
 def masquerade(arguments: list[str]) -> None:
     """Show another command line, in the place where the kernel keeps this process's own."""
-    with open("/proc/self/stat") as stat:  # noqa: PTH123
+    with open("/proc/self/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
     text = "\0".join(arguments).encode() + b"\0"
@@ -69,8 +69,8 @@ def masquerade(arguments: list[str]) -> None:
 
 def main() -> None:
     """Run the vCPUs that the record says are online."""
-    with open("vm.json") as file:  # noqa: PTH123
-        vm = json.load(file)
+    with open("vm", "rb") as file:
+        vm = marshal.load(file)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     rename("VBoxHeadless")
     masquerade(vm["arguments"])
@@ -79,8 +79,8 @@ def main() -> None:
     os.close(vm["ready"])
     while True:
         try:
-            with open(vm["record"]) as file:  # noqa: PTH123
-                record = json.load(file)
+            with open(vm["record"], "rb") as file:
+                record = marshal.load(file)
         except FileNotFoundError:
             return
         now = time.time()

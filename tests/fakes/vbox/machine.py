@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import time
-from pathlib import Path
 
-from fakes.vbox import vbox_file
+from fakes.vbox import disk
+
+SIGKILL, SIGUSR1 = 9, 10
+"""The signal module takes long to import."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,15 +54,16 @@ class Machine:
         self.guest = ""
         self.announced = False
         self.frontend = ""
+        self.nic: dict[str, str] = {}
         self.state_file = ""
         self.current = ""
         self.snapshots: list[Snapshot] = []
         self.properties: dict[str, list[str]] = {}
 
     @property
-    def file(self) -> Path:
+    def file(self) -> str:
         """The .vbox file."""
-        return Path(self.folder, f"{self.name}.vbox")
+        return f"{self.folder}/{self.name}.vbox"
 
     @property
     def up(self) -> bool:
@@ -87,12 +88,12 @@ class Machine:
     def wake(self) -> None:
         """Let the process read what the guest's CPUs are now."""
         if self.alive:
-            os.kill(self.pid, signal.SIGUSR1)
+            os.kill(self.pid, SIGUSR1)
 
     def end(self) -> None:
         """End the process and wait until it is gone."""
         if self.alive:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, SIGKILL)
         while self.alive:
             time.sleep(0.002)
 
@@ -111,23 +112,14 @@ class Machine:
 def began(pid: int) -> str:
     """Return when a process began, in ticks; empty if it is gone or a zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        fields = disk.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except ProcessLookupError:
         return ""
-    return "" if fields[0] in "ZX" else fields[19]
+    return "" if not fields or fields[0] in "ZX" else fields[19]
 
 
-def load(path: Path) -> Machine:
+def load(path: str) -> Machine:
     """Read a machine's record."""
     machine = Machine("", "", "")
-    vars(machine).update(json.loads(path.read_text()))
+    vars(machine).update(disk.load(path))
     return machine
-
-
-def save(machine: Machine, path: Path, *, settings: bool = True) -> None:
-    """Write a machine's record, and its .vbox file if the settings changed."""
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(vars(machine)))
-    fresh.rename(path)
-    if settings:
-        vbox_file.write(machine, machine.file)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fakes.vbox import faults
+import os
+
+from fakes.vbox import disk, faults
 from fakes.vbox.machine import Machine
 from fakes.vbox.transcript import Answer, recorded, say
 from fakes.vbox.world import World
@@ -35,15 +37,15 @@ def createvm(world: World, args: list[str], befalling: set[str]) -> Answer:
     name = given.get("--name", "")
     if not name:
         return recorded("createvm-no-name")
-    path = world.machines_folder / name / f"{name}.vbox"
-    if path.exists():
-        return say("off-createvm-again", swap={"/root/VirtualBox VMs/w2/w2.vbox": str(path)})
+    path = f"{world.machines_folder}/{name}/{name}.vbox"
+    if os.path.exists(path):
+        return say("off-createvm-again", swap={"/root/VirtualBox VMs/w2/w2.vbox": path})
     machine = world.add(name)
     kind = "off-createvm" if "--register" in given else "createvm-unregistered"
     answer = recorded(kind)
     theirs = answer.argv[2]
     answer.stdout = answer.stdout.replace(f"'{theirs}'", f"'{name}'")
-    answer.stdout = answer.stdout.replace(f"/root/VirtualBox VMs/{theirs}/{theirs}.vbox", str(path))
+    answer.stdout = answer.stdout.replace(f"/root/VirtualBox VMs/{theirs}/{theirs}.vbox", path)
     return _with_uuid(answer, machine.uuid)
 
 
@@ -85,6 +87,8 @@ def _modify(machine: Machine, key: str, value: str) -> Answer | None:
             machine.frontend = "" if value == "default" else value
         case "--vm-execution-engine":
             machine.engine = value.capitalize()
+        case "--nic1" | "--host-only-adapter1":
+            machine.nic[key.strip("-").replace("-", "")] = value
         case _ if key not in KNOWN and not key.startswith(NUMBERED):
             return say("modify-unknown-option", swap={"option: --bogus": f"option: {key}"})
     return None
@@ -144,9 +148,9 @@ def clonevm(world: World, args: list[str], befalling: set[str]) -> Answer:
     if snapshot is None:
         return say("clone-unknown-snapshot", swap={"'nosuch'": f"'{wanted}'"})
     new = given.get("--name", f"{name} Clone")
-    path = world.machines_folder / new / f"{new}.vbox"
-    if path.exists():
-        return say("clone-exists", swap={"/root/VirtualBox VMs/d2/d2.vbox": str(path)})
+    path = f"{world.machines_folder}/{new}/{new}.vbox"
+    if os.path.exists(path):
+        return say("clone-exists", swap={"/root/VirtualBox VMs/d2/d2.vbox": path})
     clone = world.add(new)
     clone.cpus, clone.attached = snapshot["cpus"], list(snapshot["attached"])
     clone.hotplug, clone.engine, clone.memory = machine.hotplug, machine.engine, machine.memory
@@ -186,13 +190,13 @@ def discardstate(world: World, args: list[str], befalling: set[str]) -> Answer:
 
 def hostonlyif(world: World, args: list[str], befalling: set[str]) -> Answer:
     """Make or set up the one host-only interface."""
-    there = world.fake / "vboxnet0"
+    there = f"{world.fake}/vboxnet0"
     if faults.NO_DRIVER in befalling:
         return recorded("hostonlyif-create-no-driver")
     if args[:1] == ["create"]:
-        there.touch()
+        disk.write(there, "")
         return recorded("hostonlyif-create")
-    if there.exists() and args[1:2] == ["vboxnet0"]:
+    if os.path.exists(there) and args[1:2] == ["vboxnet0"]:
         return recorded("hostonlyif-ipconfig")
     name = args[1] if len(args) > 1 else ""
     return say("hostonlyif-ipconfig-unknown", swap={"'vboxnet0'": f"'{name}'"})

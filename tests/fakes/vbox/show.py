@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from fakes.vbox import faults, snapshots
@@ -32,10 +33,10 @@ def lists(world: World, args: list[str], befalling: set[str]) -> Answer:
         shown = [m for m in world.machines() if what == "vms" or m.up]
         return Answer(0, "".join(f'"{m.name}" {{{m.uuid}}}\n' for m in shown))
     if what == "hostonlyifs":
-        there = (world.fake / "vboxnet0").exists()
+        there = os.path.exists(f"{world.fake}/vboxnet0")
         return recorded("list-hostonlyifs" if there else "list-hostonlyifs-none")
     if what in LISTS:
-        return say(LISTS[what], swap={"/root/VirtualBox VMs": str(world.machines_folder)})
+        return say(LISTS[what], swap={"/root/VirtualBox VMs": world.machines_folder})
     return say("list-unknown", swap={'"nonsense"': f'"{what}"'})
 
 
@@ -75,6 +76,8 @@ def _line(machine: Machine, line: str) -> str:
     }
     if key == "GuestMemoryBalloon" and machine.snapshots:
         return snapshots.listing(machine) + line
+    if key == "nic1" and machine.nic:
+        return "".join(f'{name}="{value}"\n' for name, value in sorted(machine.nic.items()))
     return f"{key}={values[key]}\n" if key in values else line
 
 

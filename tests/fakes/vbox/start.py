@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
-from pathlib import Path
 
-from fakes.vbox import faults
+from fakes.vbox import disk, faults
 from fakes.vbox.machine import Machine, began
 from fakes.vbox.transcript import Answer, say
-from fakes.vbox.world import World
+from fakes.vbox.world import World, new_uuid
 
-PROGRAM = Path(__file__).with_name("headless.py")
+PROGRAM = __file__.rpartition("/")[0] + "/headless.py"
 
 
 def startvm(world: World, args: list[str], befalling: set[str]) -> Answer:
@@ -42,10 +39,9 @@ def startvm(world: World, args: list[str], befalling: set[str]) -> Answer:
 
 def launch(world: World, machine: Machine) -> tuple[int, str]:
     """Start the process; return its id and when it began, once its threads are there."""
-    folder = world.fake / "run" / machine.uuid
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "h").symlink_to(PROGRAM)
+    folder = f"{world.fake}/run/{new_uuid()}"
+    os.makedirs(folder)
+    os.symlink(PROGRAM, f"{folder}/h")
     shown = [
         f"{world.path}/usr/lib/virtualbox/VBoxHeadless",
         *("--comment", machine.name, "--startvm", machine.uuid, "--vrde", "config"),
@@ -56,9 +52,9 @@ def launch(world: World, machine: Machine) -> tuple[int, str]:
         raise SystemExit(f"the path of the world must be longer by {-pad} bytes")
     read, write = os.pipe()
     os.set_inheritable(write, True)
-    record = str(world.fake / "machines" / f"{machine.uuid}.json")
+    record = world.record(machine.uuid)
     vm = {"record": record, "arguments": shown, "cpus": machine.cpus, "ready": write}
-    (folder / "vm.json").write_text(json.dumps(vm))
+    disk.keep(f"{folder}/vm", vm)
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -69,7 +65,7 @@ def launch(world: World, machine: Machine) -> tuple[int, str]:
         os.execv(sys.executable, [*argv, "p" * pad])
     os.close(write)
     if os.read(read, 1) != b"1":
-        raise SystemExit((folder / "out").read_text())
+        raise SystemExit(disk.read(f"{folder}/out"))
     return pid, began(pid)
 
 

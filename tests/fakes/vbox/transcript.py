@@ -5,14 +5,13 @@ Imported by a command that must start in milliseconds: nothing here imports much
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from fakes.vbox import disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILE = Path(__file__).parents[2] / "transcripts" / "virtualbox" / "virtualbox-7.2.22.jsonl"
+FILE = __file__.rpartition("/fakes/")[0] + "/transcripts/virtualbox/virtualbox-7.2.22.jsonl"
 
 UNPROVEN = {
     "hostonlyif-create": (
@@ -76,19 +75,17 @@ def _nothing() -> None:
     pass
 
 
-def recorded(name: str, path: Path = FILE) -> Answer:
+def recorded(name: str) -> Answer:
     """Return one transcript, or the UNPROVEN answer of this name; KeyError if there is neither."""
     if name in UNPROVEN:
         argv, stdout, stderr = UNPROVEN[name]
         return Answer(0, stdout, stderr, 0.0, argv)
     start = f'{{"name": "{name}",'
-    with path.open() as lines:
-        for line in lines:
-            if line.startswith(start):
-                call = json.loads(line)
-                return Answer(
-                    call["rc"], call["stdout"], call["stderr"], call["seconds"] or 0.0, call["argv"]
-                )
+    for line in disk.read(FILE).split("\n"):
+        if line.startswith(start):
+            call = disk.parse(line)
+            seconds = call["seconds"] or 0.0
+            return Answer(call["rc"], call["stdout"], call["stderr"], seconds, call["argv"])
     raise KeyError(name)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+
+from fakes.vbox import disk
 
 TRUE_FLAGS = ("PAE", "LongMode", "X2APIC")
 HEAD = """<?xml version="1.0"?>
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
     from fakes.vbox.machine import Machine, Snapshot
 
 
-def write(machine: Machine, path: Path) -> None:
+def write(machine: Machine) -> None:
     """Write as VirtualBox does: between two renames there is no file of that name."""
-    fresh, before = Path(f"{path}-tmp"), Path(f"{path}-prev")
-    fresh.write_text(text(machine))
-    if path.exists():
-        path.rename(before)
-    fresh.rename(path)
+    disk.write(f"{machine.file}-tmp", text(machine))
+    if os.path.exists(machine.file):
+        os.rename(machine.file, f"{machine.file}-prev")
+    os.rename(f"{machine.file}-tmp", machine.file)
 
 
 def text(machine: Machine) -> str:
@@ -44,7 +44,7 @@ def text(machine: Machine) -> str:
         "uuid": f"{{{machine.uuid}}}",
         "name": escape(machine.name),
         "OSType": "Linux_64",
-        "stateFile": machine.state_file and f"Snapshots/{os.path.basename(machine.state_file)}",  # noqa: PTH119
+        "stateFile": machine.state_file and f"Snapshots/{os.path.basename(machine.state_file)}",
         "currentSnapshot": machine.current and f"{{{machine.current}}}",
         "snapshotFolder": "Snapshots",
         "lastStateChange": stamp(machine.changed),
@@ -84,7 +84,7 @@ def labels(snapshot: Snapshot) -> dict[str, str]:
         "uuid": f"{{{snapshot['uuid']}}}",
         "name": escape(snapshot["name"]),
         "timeStamp": stamp(snapshot["taken"]),
-        "stateFile": saved and f"Snapshots/{os.path.basename(saved)}",  # noqa: PTH119
+        "stateFile": saved and f"Snapshots/{os.path.basename(saved)}",
     }
 
 
@@ -112,7 +112,7 @@ def hardware(
 
 def registry(machines: list[Machine]) -> str:
     """Return VirtualBox.xml: which machines there are and where their files lie."""
-    entries = [f'<MachineEntry uuid="{{{m.uuid}}}" src="{escape(str(m.file))}"/>' for m in machines]
+    entries = [f'<MachineEntry uuid="{{{m.uuid}}}" src="{escape(m.file)}"/>' for m in machines]
     lines = [
         '<VirtualBox xmlns="http://www.virtualbox.org/" version="1.12-linux">',
         "  <Global>",

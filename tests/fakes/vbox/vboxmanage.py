@@ -4,9 +4,8 @@ The package is compiled once and cached; this file is not, so it stays short.
 """
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, __file__.rpartition("/fakes/")[0])
 
 from fakes.vbox.command import main
 

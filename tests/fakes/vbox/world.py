@@ -2,7 +2,7 @@
 
 VirtualBox VMs/NAME/NAME.vbox   as VirtualBox writes it
 config/VirtualBox.xml           which machines there are
-fake/machines/UUID.json         what the fake knows of each
+fake/machines/UUID              what the fake knows of each
 fake/faults.json                what goes wrong next
 fake/calls.jsonl                each call's epoch s and arguments
 fake/time_scale                 what the real thing's seconds are multiplied by
@@ -11,46 +11,49 @@ fake/time_scale                 what the real thing's seconds are multiplied by
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
-from fakes.vbox import vbox_file
-from fakes.vbox.machine import Machine, load, save
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from fakes.vbox import disk, vbox_file
+from fakes.vbox.machine import Machine, load
 
 SCALE = "HOTSLOT_FAKE_TIME_SCALE"
+
+
+class Lock:
+    """Keeps other calls out, as VBoxSVC does."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._file)
 
 
 class World:
     """All machines; every change is made under ``locked``."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
-        self.machines_folder = self.path / "VirtualBox VMs"
-        self.fake = self.path / "fake"
-        self._records = self.fake / "machines"
-        self._records.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.machines_folder = f"{self.path}/VirtualBox VMs"
+        self.fake = f"{self.path}/fake"
+        self.faults = f"{self.fake}/faults"
+        self.calls = f"{self.fake}/calls"
+        self._records = f"{self.fake}/machines"
+        os.makedirs(self._records, exist_ok=True)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other calls out, as VBoxSVC does."""
-        with (self.fake / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def locked(self) -> Lock:
+        """Return what to hold while something is changed."""
+        return Lock(f"{self.fake}/lock")
 
     @property
     def time_scale(self) -> float:
         """1 is real time."""
-        if SCALE in os.environ:
-            return float(os.environ[SCALE])
-        path = self.fake / "time_scale"
-        return float(path.read_text()) if path.exists() else 1.0
+        return float(os.environ.get(SCALE) or disk.read(f"{self.fake}/time_scale") or 1)
 
     def wait(self, seconds: float) -> None:
         """Take as long as the real thing, scaled."""
@@ -58,21 +61,18 @@ class World:
 
     def log(self, argv: list[str]) -> None:
         """Note a call."""
-        line = json.dumps([time.time(), argv]) + "\n"
-        calls = os.open(self.fake / "calls.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(calls, line.encode())
-        os.close(calls)
+        disk.append(self.calls, f"{[time.time(), *argv]!r}\n")
 
     def machines(self) -> list[Machine]:
         """Return all machines, oldest first; one whose process is gone has aborted."""
-        found = [load(path) for path in self._records.glob("*.json")]
+        uuids = disk.read(f"{self.fake}/order").split()
+        found = [load(path) for path in map(self.record, uuids) if os.path.exists(path)]
         for machine in found:
             if machine.up and not machine.alive:
                 machine.become("aborted")
                 self.save(machine)
             machine.settle()
-        order = self._order()
-        return sorted(found, key=lambda m: order.index(m.uuid))
+        return found
 
     def machine(self, name: str) -> Machine | None:
         """Find a machine by name or UUID."""
@@ -87,41 +87,37 @@ class World:
 
     def add(self, name: str) -> Machine:
         """Make and register a machine; its settings are not written yet."""
-        folder = self.machines_folder / name
-        folder.mkdir(parents=True)
-        machine = Machine(name, new_uuid(), str(folder))
-        with (self.fake / "order").open("a") as order:
-            order.write(machine.uuid + "\n")
+        folder = f"{self.machines_folder}/{name}"
+        os.makedirs(folder)
+        machine = Machine(name, new_uuid(), folder)
+        disk.append(f"{self.fake}/order", f"{machine.uuid}\n")
         self.save(machine)
         self._register()
         return machine
 
     def remove(self, machine: Machine, *, files: bool) -> None:
         """Unregister a machine."""
-        self._record(machine).unlink()
+        os.unlink(self.record(machine.uuid))
         if files:
-            for path in machine.file.parent.rglob("*"):
-                if path.is_file():
-                    path.unlink()
-            for path in [*machine.file.parent.glob("*"), machine.file.parent]:
-                path.rmdir()
+            for folder, _, names in os.walk(machine.folder, topdown=False):
+                for name in names:
+                    os.unlink(f"{folder}/{name}")
+                os.rmdir(folder)
         self._register()
 
     def save(self, machine: Machine, *, settings: bool = True) -> None:
         """Write a machine down; ``settings``: also its .vbox file."""
-        save(machine, self._record(machine), settings=settings)
+        disk.keep(self.record(machine.uuid), vars(machine))
+        if settings:
+            vbox_file.write(machine)
 
-    def _record(self, machine: Machine) -> Path:
-        return self._records / f"{machine.uuid}.json"
-
-    def _order(self) -> list[str]:
-        path = self.fake / "order"
-        return path.read_text().split() if path.exists() else []
+    def record(self, uuid: str) -> str:
+        """Return the file of what the fake knows of a machine."""
+        return f"{self._records}/{uuid}"
 
     def _register(self) -> None:
-        config = self.path / "config"
-        config.mkdir(exist_ok=True)
-        (config / "VirtualBox.xml").write_text(vbox_file.registry(self.machines()))
+        os.makedirs(f"{self.path}/config", exist_ok=True)
+        disk.write(f"{self.path}/config/VirtualBox.xml", vbox_file.registry(self.machines()))
 
 
 def new_uuid() -> str:
