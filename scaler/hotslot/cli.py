@@ -6,28 +6,26 @@ configuration cannot be used, 3 the agent does not answer.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import click
 
 from hotslot import __version__
 from hotslot.config import DEFAULT_PATH, load
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
+from hotslot.terminal import as_json, console, fail, print_json, progress
+from hotslot.workers_cli import workers
 
 # Tables, HTTP and the database are imported by the commands that need them: --help is instant.
 
 AGO = re.compile(r"(\d{1,6})([smhdw])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Moment(click.ParamType[float]):
@@ -50,11 +48,6 @@ class Moment(click.ParamType[float]):
         except (ValueError, OverflowError):
             words = f"{value!r} is no time; say 30m, 2h, 7d, 2026-11-21 or 2026-11-21T14:00"
             self.fail(words, param, ctx)
-
-
-def as_json(command: F) -> F:
-    """Give a command the option --json."""
-    return click.option("--json", "json_", is_flag=True, help="Print JSON for programs.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -101,12 +94,12 @@ def check(path: Path, json_: bool) -> None:
     from hotslot.report.findings import findings_page
 
     config = load(path)
-    with _progress() as tell:
+    with progress("looking", "looking at {}") as tell:
         found = run(config, tell)
     if json_:
-        _print_json([{**_fields(f), "level": f.level.value} for f in found])
+        print_json([{**_fields(f), "level": f.level.value} for f in found])
     else:
-        _console().print(findings_page(str(path), found))
+        console().print(findings_page(str(path), found))
     sys.exit(any(f.level == "wrong" for f in found))
 
 
@@ -130,11 +123,11 @@ def status(path: Path, json_: bool, watch: bool, every: float) -> None:
 
     config = load(path)
     if json_:
-        _print_json(ask(config.agent.socket, "/v1/status"))
+        print_json(ask(config.agent.socket, "/v1/status"))
     elif watch:
         _watch(lambda: status_page(Status.of(ask(config.agent.socket, "/v1/status"))), every)
     else:
-        _console().print(status_page(Status.of(ask(config.agent.socket, "/v1/status"))))
+        console().print(status_page(Status.of(ask(config.agent.socket, "/v1/status"))))
 
 
 @cli.command()
@@ -175,9 +168,9 @@ def jobs(
         rows = history.jobs(since=since, until=until, user=user, state=state, limit=limit)
     found = jobs_of(rows)
     if json_:
-        _print_json(jobs_json(found))
+        print_json(jobs_json(found))
     else:
-        _console().print(jobs_table(found, time.time()))
+        console().print(jobs_table(found, time.time()))
 
 
 @cli.command()
@@ -203,33 +196,15 @@ def job(path: Path, json_: bool, job_id: str) -> None:
     with History(load(path).record.database) as history:
         rows = history.leases_of(job_id)
         if not rows:
-            _fail(1, f"no job {job_id!r} in the record; `hotslot jobs` lists what there is")
+            fail(1, f"no job {job_id!r} in the record; `hotslot jobs` lists what there is")
         detail = JobDetail(tuple(_part(history, row) for row in rows))
     if json_:
-        _print_json(detail_json(detail))
+        print_json(detail_json(detail))
     else:
-        _console().print(job_page(detail, time.time()))
+        console().print(job_page(detail, time.time()))
 
 
-@cli.command()
-@as_json
-@click.pass_obj
-def workers(path: Path, json_: bool) -> None:
-    """List the workers of this host: their bounds, and whether their VMs are up.
-
-    \b
-    Examples:
-      hotslot workers
-      hotslot workers --json
-    """
-    from hotslot.client import ask
-    from hotslot.report.status import Status, workers_table
-
-    answer = ask(load(path).agent.socket, "/v1/status")
-    if json_:
-        _print_json(answer["workers"])
-    else:
-        _console().print(workers_table(Status.of(answer)))
+cli.add_command(workers)
 
 
 def main() -> None:
@@ -237,11 +212,11 @@ def main() -> None:
     try:
         cli(prog_name="hotslot")
     except ConfigError as error:
-        _fail(2, str(error))
+        fail(2, str(error))
     except AgentUnreachable as error:
-        _fail(3, str(error))
+        fail(3, str(error))
     except HotslotError as error:
-        _fail(1, str(error))
+        fail(1, str(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -257,9 +232,9 @@ def _part(history: Any, row: Any) -> Any:
 def _watch(page: Callable[[], Any], every: float) -> None:
     from rich.live import Live
 
-    console = _console()
+    screen = console()
     try:
-        with Live(page(), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        with Live(page(), console=screen, screen=screen.is_terminal, auto_refresh=False) as live:
             while True:
                 live.update(page(), refresh=True)
                 time.sleep(every)
@@ -267,35 +242,7 @@ def _watch(page: Callable[[], Any], every: float) -> None:
         return
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Say on a terminal what is being looked at; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status("looking") as spinner:
-        yield lambda what: spinner.update(f"looking at {what}")
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False)
-
-
 def _fields(value: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(value)
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _fail(code: int, words: str) -> NoReturn:
-    click.echo(f"hotslot: {words}", err=True)
-    sys.exit(code)

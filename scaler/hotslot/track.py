@@ -91,6 +91,7 @@ class Track:
     decided_at: float | None = None
     starting_until: float | None = None
     last: Sample | None = None
+    plugged: frozenset[int] = frozenset()
     problem: str = ""
 
     @property
@@ -175,6 +176,8 @@ class Track:
             return None
         self._problem("")
         before, self.reading = self.reading, reading
+        plugged = self.actuator.attached or frozenset()
+        counted, self.plugged = self.plugged | plugged, plugged
         held = self.held.take(mono)
         if before is None or mono <= before.monotonic_s:
             return None
@@ -184,6 +187,7 @@ class Track:
             at=wall,
             granted_vcpus=self.granted,
             held_cores=held / (mono - before.monotonic_s),
+            plugged=counted,
         )
         return self.last
 

@@ -334,18 +334,21 @@ async def test_an_actuator_grows_and_shrinks_it(hand: Hand, vm: FakeVm) -> None:
         assert vm.attached == vm.online == set(range(target))
 
 
-async def test_a_plug_that_was_lost_is_undone_and_done_again(
+async def test_a_plug_that_was_lost_is_told_done_with_another_vcpu_and_undone(
     box: FakeVirtualBox, hand: Hand, vm: FakeVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hotslot.act.doubts.LOST_S", 1.0)
     box.fault("w1", Fault.LOST_PLUG)
     hand.actuator._deadline_s = 4.0
     await hand.reach(3)
-    lost, again = hand.events
+    lost, again, *_ = hand.events
     assert (lost.result, lost.from_vcpus, lost.got_vcpus) == (EventResult.PLUG_LOST, 1, 2)
     assert lost.detail.startswith("vCPU 1 listed, but never run")
     assert (again.result, again.from_vcpus, again.got_vcpus) == (EventResult.APPLIED, 2, 3)
-    assert vm.attached == vm.online == {0, 1, 2}
+    while vm.attached != vm.online or hand.actuator.busy:
+        await hand.reach(3)
+    assert vm.attached == {0, 2, 3}
+    assert hand.events[-1].detail == "vCPU 1 in doubt taken back"
 
 
 async def test_a_late_ejection_is_cleared_by_the_second_unplug(

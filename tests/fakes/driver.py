@@ -49,6 +49,7 @@ class FakeDriver:
     name = "fake"
     hides = False
     thread_name = r"fake (\d+)"
+    machines = None
 
     def __init__(self, **vms: FakeVm) -> None:
         self.vms = vms or {"w1": FakeVm()}
@@ -84,6 +85,9 @@ class FakeDriver:
 
     async def claim(self, vm: str) -> None:
         self._alive(vm)
+
+    async def started(self, vm: str, vcpus: frozenset[int]) -> frozenset[int]:
+        return self.ran(self._alive(vm).pid, vcpus)
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         self._check(vm, vcpus)

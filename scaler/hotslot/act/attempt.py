@@ -147,6 +147,7 @@ class Attempt:
             missing=missing & after.attached,
             lost=missing & self._vm.doubts.lost(self._loop.time()),
             late=change.unplug & self._asked,
+            undone=change.undo if trouble is None else frozenset(),
             limit=change.limit,
             overtaken=self._stop.done(),
         )
@@ -154,22 +155,23 @@ class Attempt:
         return Outcome(self._from, found.got, result, detail, command_s, online_s, found.overtaken)
 
     async def _act(self, change: Change) -> HotslotError | None:
-        """Unplug what is in doubt before a plug or after an unplug; return what went wrong."""
+        """Do it; return what went wrong."""
         self.stage = Stage.PLUG if change.plug else Stage.UNPLUG
         try:
-            return (
-                await self._plug(change.plug, change.undo)
-                if change.plug
-                else await self._unplug(change.unplug) or await self._unplug(change.undo)
-            )
+            if change.unplug:
+                return await self._unplug(change.unplug)
+            return await self._plug(change.plug, change.undo)
         finally:
             self.stage = Stage.AFTER
             self._slot.give_back()
 
     async def _plug(self, added: frozenset[int], undo: frozenset[int]) -> HotslotError | None:
+        if undo:
+            self.stage = Stage.UNPLUG
         undone = await self._unplug(undo)
+        self.stage = Stage.PLUG
         added = added - undo if undone else added
-        if not added:
+        if not added or self._stop.done():
             return undone
         try:
             await self._vm.plug(added, self._left() - self._reserve_s, self._stop)
@@ -194,7 +196,7 @@ class Attempt:
         if len(after.attached) != aim:
             return missing
         self.stage = Stage.ONLINE
-        while missing := missing - self._vm.ran(missing):
+        while missing := missing - await self._vm.started(missing, self._left() - self._reserve_s):
             left_s = self._left() - self._reserve_s
             if left_s <= 0 or self._stop.done():
                 break

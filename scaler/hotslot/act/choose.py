@@ -11,7 +11,7 @@ from hotslot.act.driver import VmState
 class Change:
     """One action: plug or unplug, never both; neither when the VM has what it should.
 
-    ``undo``: vCPUs in doubt, to be unplugged once more, before a plug or after an unplug.
+    ``undo``: vCPUs in doubt, to be unplugged once more before a plug.
     ``limit`` says in words why the change stops short of the target, '' when it does not.
     """
 
@@ -36,23 +36,25 @@ def choose(
 ) -> Change:
     """Grow by the lowest free indexes, shrink by the highest, never 0, stay within the VM.
 
-    ``lost`` ones (listed, not in the guest) are unplugged in any case. Of the attached ones,
-    those ``asked`` for in vain go first, and ``quiet`` ones, which the guest may have given up,
-    are unplugged and plugged again if they are to stay.
+    What is in doubt waits until the number is right: then ``lost`` ones (listed, not in the guest)
+    are unplugged, ``quiet`` ones (the guest was asked for them in vain and may have given them
+    up) unplugged and plugged again. A shrink begins with what was ``asked`` for in vain.
 
     Worked: attached {0, 1, 5} of 8, target 5: plug {2, 3}; target 1: unplug {1, 5}.
-    With 5 asked for and quiet, target 3: undo {5}, plug {5}.
+    With 5 quiet, target 3: undo {5}, plug {5}.
     """
     aim = min(max(target, 1), state.max_vcpus - len(state.dead))
     missing = aim - len(state.attached)
     limit = _limit(state, target)
     if missing < 0:
         loose = sorted(state.attached - {0}, key=lambda vcpu: (vcpu not in asked, -vcpu))
-        return Change(unplug=frozenset(loose[:-missing]), undo=lost, limit=limit)
-    free = sorted(set(range(state.max_vcpus)) - state.attached - state.dead)
-    again = quiet & state.attached
-    plug = frozenset(free[:missing]) | again
-    return Change(plug=plug, undo=lost | again, limit=limit)
+        return Change(unplug=frozenset(loose[:-missing]), limit=limit)
+    if missing == 0:
+        again = quiet & state.attached
+        return Change(plug=again, undo=lost | again, limit=limit)
+    free = set(range(state.max_vcpus)) - state.attached - state.dead
+    plug = frozenset(sorted(free, key=lambda vcpu: (vcpu in lost, vcpu))[:missing])
+    return Change(plug=plug, undo=plug & lost, limit=limit)
 
 
 def _limit(state: VmState, target: int) -> str:

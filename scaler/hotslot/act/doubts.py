@@ -1,8 +1,7 @@
 """Doubts: vCPUs of which the hypervisor's list may say other than what the guest has.
 
-A plug may be lost (VirtualBox lists the CPU, its thread never runs), and what a guest was asked to
-give up in vain it may give up later, unseen by a hypervisor that still lists it. Whether a vCPU's
-thread runs on the host tells the truth in both cases.
+A plug may be lost: VirtualBox lists the CPU, the guest never starts it. And what a guest was asked
+to give up in vain it may give up later, unseen by a hypervisor that still lists it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Protocol
 LOST_S = 10.0
 """A plugged vCPU that has not run for so long is lost; a slow guest takes 1-3 s to start one."""
 QUIET_S = 5.0
-"""A vCPU that the guest was asked for in vain, and that has not run for so long, may be gone."""
+"""So long after a guest was asked for a vCPU in vain, and it is wanted, it is asked once more."""
 
 
 class Threads(Protocol):
@@ -30,9 +29,9 @@ class Threads(Protocol):
 class Doubts:
     """What is in doubt about one VM's vCPUs; times are the event loop's.
 
-    ``unseen``: plugged and not seen running. ``asked``: asked of the guest in vain; their values
-    are when they ran last. ``dead``: lost, and could not be taken back. Only a hypervisor that
-    ``hides`` things has lost, quiet and dead ones: the list of another is the truth.
+    ``unseen``: plugged and not seen started. ``asked``: asked of the guest in vain. ``dead``:
+    lost, and could not be taken back. Only a hypervisor that ``hides`` things has lost, quiet
+    and dead ones: the list of another is the truth.
     """
 
     def __init__(self, *, hides: bool) -> None:
@@ -48,7 +47,7 @@ class Doubts:
 
     @property
     def unseen(self) -> frozenset[int]:
-        """Plugged vCPUs that were not seen running yet."""
+        """Plugged vCPUs that the guest was not seen to start yet."""
         return frozenset(self._unseen)
 
     @property
@@ -72,7 +71,7 @@ class Doubts:
         """Return listed vCPUs that the guest may have given up unseen."""
         if not self._hides:
             return frozenset()
-        return frozenset(v for v, ran_at in self._asked.items() if now - ran_at >= QUIET_S)
+        return frozenset(v for v, asked_at in self._asked.items() if now - asked_at >= QUIET_S)
 
     def hidden(self, now: float) -> frozenset[int]:
         """Return vCPUs that are listed as attached, and that the guest does not have."""
@@ -90,13 +89,11 @@ class Doubts:
         self._dead |= self.lost(now) & set(vcpus)
         self._asked |= dict.fromkeys(set(vcpus) - self._dead, now)
 
-    def running(self, vcpus: Collection[int], now: float) -> None:
-        """Note vCPUs that were seen running: the guest has them."""
+    def running(self, vcpus: Collection[int]) -> None:
+        """Note vCPUs that the guest has started."""
         for vcpu in vcpus:
             self._unseen.pop(vcpu, None)
             self._dead.discard(vcpu)
-            if vcpu in self._asked:
-                self._asked[vcpu] = now
 
     def only(self, listed: Collection[int]) -> None:
         """Forget what the hypervisor no longer lists."""

@@ -7,8 +7,9 @@ reads back. vCPU indexes are 0 … max_vcpus - 1; index 0 is never unplugged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from hotslot.errors import ConfigError, Problem
@@ -33,6 +34,68 @@ class VmState:
     dead: frozenset[int] = frozenset()
 
 
+class StepKind(StrEnum):
+    """What became of a step.
+
+    ``WAITING``: it is under way. ``ADVICE``: a person may want to do it. ``LEFT``: it must be done
+    and was not.
+    """
+
+    DONE = "done"
+    ALREADY = "already"
+    WAITING = "waiting"
+    ADVICE = "advice"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of making or keeping a VM: what is so now, or what to do, in words."""
+
+    kind: StepKind
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewMachine:
+    """A worker VM to be; ``network`` is a host-only one, '' means the only one that there is."""
+
+    name: str
+    template: str
+    vcpus: int
+    memory_mib: int
+    network: str = ""
+
+
+class Machines(Protocol):
+    """Makes, keeps and removes VMs, for commands; each yields its steps as they come.
+
+    Each may be repeated: what is so already is said and left alone. A result is what was read
+    back. Any may raise VmGone (there is no such VM), ActionRefused (with what to do first) or
+    another DriverError; the steps before it were done.
+    """
+
+    def add(self, wanted: NewMachine) -> AsyncIterator[Step]:
+        """Clone a template, ready for hot-plug; the VM does not start."""
+        ...
+
+    def remove(self, vm: str, *, force: bool) -> AsyncIterator[Step]:
+        """Delete a VM and its disks; with ``force`` also one that runs or was made by others."""
+        ...
+
+    def start(self, vm: str) -> AsyncIterator[Step]:
+        """Start a VM and wait until it runs."""
+        ...
+
+    def stop(self, vm: str, *, timeout_s: float, force: bool) -> AsyncIterator[Step]:
+        """Press the power button and wait, or with ``force`` switch it off."""
+        ...
+
+    def repair(self, vm: str) -> AsyncIterator[Step]:
+        """Mend what stops hot-plug; of a running VM, what can be, and say what needs a stop."""
+        ...
+
+
 class Driver(Protocol):
     """One hypervisor; tests/act/conformance.py says the same in tests.
 
@@ -47,6 +110,11 @@ class Driver(Protocol):
     thread_name: str
     """Regular expression of a vCPU thread's name, its index in group 1."""
 
+    @property
+    def machines(self) -> Machines | None:
+        """What makes and keeps VMs; None where hotslot leaves that to others."""
+        ...
+
     async def state(self, vm: str) -> VmState:
         """Read the attached set; changes nothing.
 
@@ -60,6 +128,14 @@ class Driver(Protocol):
 
         DriverError when another process has claimed it, VmGone when there is no such VM; a driver
         whose hypervisor admits one client only has nothing to do.
+        """
+        ...
+
+    async def started(self, vm: str, /, vcpus: frozenset[int]) -> frozenset[int]:
+        """Return those of these attached vCPUs that the guest has started; changes nothing.
+
+        Asked of a driver that ``hides`` only, of vCPUs whose threads have run: elsewhere that is
+        enough.
         """
         ...
 

@@ -61,8 +61,9 @@ class Findings:
 
     ``aim`` is the target as far as the VM can have it, ``limit`` says why it is not the target.
     ``missing`` are attached vCPUs that were not seen running, ``lost`` those that are not in the
-    guest at all, ``late`` unplugged ones that an earlier attempt had asked for in vain.
-    ``overtaken``: a newer target came and the attempt was cut short.
+    guest at all, ``undone`` ones in doubt that were taken back, ``late`` unplugged ones that an
+    earlier attempt had asked for in vain. ``overtaken``: a newer target came and the attempt was
+    cut short.
     """
 
     target: int
@@ -72,6 +73,7 @@ class Findings:
     missing: Collection[int] = ()
     lost: Collection[int] = ()
     late: Collection[int] = ()
+    undone: Collection[int] = ()
     limit: str = ""
     overtaken: bool = False
 
@@ -80,11 +82,13 @@ def judge(found: Findings) -> tuple[EventResult, str]:
     """Return the result and, in words, what an administrator should know about it."""
     trouble = words(found.trouble) if found.trouble else ""
     if found.got == found.target and not found.missing:
-        spite = f"in spite of: {trouble}" if trouble else ""
-        if not found.late:
-            return EventResult.APPLIED, spite
-        late = f"an earlier attempt had asked for {named(found.late)} in vain"
-        return EventResult.EJECTED_LATE, f"{late}; {spite}" if spite else late
+        told = [
+            f"an earlier attempt had asked for {named(found.late)} in vain" if found.late else "",
+            f"{named(found.undone)} in doubt taken back" if found.undone else "",
+            f"in spite of: {trouble}" if trouble else "",
+        ]
+        result = EventResult.EJECTED_LATE if found.late else EventResult.APPLIED
+        return result, "; ".join(filter(None, told))
     held = f"{vcpus(found.got)} attached"
     if found.overtaken:
         unseen = f", {named(found.missing)} not yet seen running" if found.missing else ""

@@ -45,6 +45,7 @@ class QemuDriver:
     name = "qemu"
     hides = False
     thread_name = THREAD_NAME
+    machines = None
 
     def __init__(self, qmp_socket: str) -> None:
         self._template = qmp_socket
@@ -58,6 +59,10 @@ class QemuDriver:
 
     async def claim(self, vm: str) -> None:
         """Nothing to do: a QMP socket admits one client."""
+
+    async def started(self, _vm: str, /, vcpus: frozenset[int]) -> frozenset[int]:
+        """Nothing to ask: a thread of QEMU's runs once the guest starts its vCPU."""
+        return vcpus
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         """Attach these vCPUs, all at once."""

@@ -8,6 +8,9 @@ Facts, tried with VirtualBox 7.2 and recorded in tests/transcripts/virtualbox:
   0.1-0.4 s, one that does not react ends in error after 10 s, with the same words.
 - ``plugcpu 99`` and ``plugcpu abc`` act on vCPU 0: an index is checked before VBoxManage sees it.
 - Nothing is asked of VirtualBox to read a VM: its settings file and its process tell.
+- That a thread runs does not prove that its vCPU was started: while two vCPUs or more are plugged,
+  the threads of all possible ones take some CPU time. The registers prove it, which
+  ``debugvm getregisters`` tells in 0.1 s.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from hotslot.act.driver import VmState
 from hotslot.act.driver_settings import checked
 from hotslot.act.judge import named
-from hotslot.act.virtualbox_answers import properties, trouble
+from hotslot.act.virtualbox_answers import properties, started, trouble
 from hotslot.act.virtualbox_cap import cap_pct, shown
 from hotslot.act.virtualbox_check import findings
 from hotslot.act.virtualbox_claim import Claims
 from hotslot.act.virtualbox_command import VBoxManage
 from hotslot.act.virtualbox_file import Settings, SettingsFile
+from hotslot.act.virtualbox_machines import VirtualBoxMachines
 from hotslot.act.virtualbox_process import THREAD_NAME, VmProcesses
 from hotslot.errors import (
     ActionRefused,
@@ -81,6 +85,7 @@ class VirtualBoxDriver:
         self._files: dict[str, SettingsFile] = {}
         self._processes = VmProcesses()
         self._claims = Claims()
+        self.machines = VirtualBoxMachines(self._manage, self._settings, self._running)
 
     async def state(self, vm: str) -> VmState:
         """Read the attached set; asks VirtualBox only where the VM's settings are, once."""
@@ -94,6 +99,10 @@ class VirtualBoxDriver:
         """Be the only one that sizes this VM, until ``close``; DriverError when another does."""
         await self._settings(vm)
         self._claims.take(vm, self._files[vm].path.parent)
+
+    async def started(self, vm: str, vcpus: frozenset[int]) -> frozenset[int]:
+        """Look at the registers of these vCPUs, one call each: do they still stand at reset?"""
+        return frozenset([vcpu for vcpu in sorted(vcpus) if await self._has_started(vm, vcpu)])
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
         """Attach these vCPUs, one after the other."""
@@ -178,6 +187,14 @@ class VirtualBoxDriver:
             what = f"the VM has vCPUs 0 to {settings.max_vcpus - 1}; there is no {named(wrong)}"
             raise OverCeiling(vm, what)
         return settings
+
+    async def _has_started(self, vm: str, vcpu: int) -> bool:
+        answer = await self._manage.ask(
+            vm, "debugvm", vm, "getregisters", f"--cpu={vcpu}", "rip", "cs"
+        )
+        if error := trouble(vm, answer):
+            raise error
+        return started(answer.out)
 
     async def _detach(self, vm: str, settings: Settings, leaving: Collection[int]) -> None:
         if not settings.hotplug:

@@ -28,6 +28,7 @@ not react to in 10.2-10.5 s, with the same words."""
 
 _ERROR = re.compile(r"^VBoxManage(?:\.exe)?: error: (.+)$", re.MULTILINE)
 _WORDS_AT_MOST = 300
+_REGISTER = re.compile(r"^(rip|cs) = 0x([0-9a-f]{1,16})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,17 @@ def _not_ejected(vm: str, answer: Answer) -> DriverError:
     return GuestSilent(
         vm, f"the guest did not eject the CPU within {answer.took_s:.0f} s; it still may"
     )
+
+
+def started(registers: str) -> bool:
+    """Whether a vCPU with these ``rip`` and ``cs`` has been started by its guest.
+
+    Until then it stands where an x86 CPU stands after a reset: cs f000, rip fff0.
+    """
+    found = {name: int(value, 16) for name, value in _REGISTER.findall(registers)}
+    if found.keys() != {"rip", "cs"}:
+        return False
+    return (found["cs"], found["rip"]) != (0xF000, 0xFFF0)
 
 
 def properties(out: str) -> dict[str, str]:

@@ -1,16 +1,17 @@
 """A VM's settings file (``NAME.vbox``): where VirtualBox says which vCPUs are attached.
 
 ``showvminfo`` tells only how many are possible. The file is rewritten at each plug and unplug; the
-state that holds is directly below ``<Machine>``, a snapshot has a ``<Hardware>`` of its own::
+state that holds is directly below ``<Machine>``, a snapshot has one of its own::
 
     <VirtualBox xmlns="http://www.virtualbox.org/" version="1.20-linux">
       <Machine uuid="{…}" name="w1" …>
-        <Hardware>
-          <CPU count="4" executionCap="50" hotplug="true">
+        <Platform architecture="x86">
+          <CPU count="4" hotplug="true" executionCap="50">
             <CpuTree><Cpu id="0"/><Cpu id="1"/></CpuTree>
 
-Without ``hotplug`` all are attached. It is parsed without entities: guests do not write it, but a
-VM's owner might.
+Up to version 1.19 of the form it is ``<Hardware><CPU …>``; VirtualBox 7.2 writes that still for
+VMs that need nothing of the newer one. Without ``hotplug`` all are attached. The file is parsed
+without entities: guests do not write it, but a VM's owner might.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def parse(text: bytes) -> Settings:
     except (ParseError, defusedxml.DefusedXmlException) as error:
         raise ValueError(f"is no settings file of VirtualBox: {error}") from error
     machine = _only(root, "Machine")
-    cpu = _only(_only(machine, "Hardware"), "CPU")
+    platform = machine.find(f"{_NS}Platform")
+    cpu = _only(_only(machine, "Hardware") if platform is None else platform, "CPU")
     most = _number(cpu, "count", 1, 1, MOST_CPUS)
     hotplug = cpu.get("hotplug") == "true"
     tree = cpu.find(f"{_NS}CpuTree")

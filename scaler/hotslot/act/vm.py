@@ -83,28 +83,35 @@ class Vm:
             await self._call("unplug", self._driver.unplug(self.name, vcpus), limit_s, stop)
         except ActionTimedOut:
             self.doubts.asked_in_vain(vcpus, _now())
-            self._mark(vcpus)
             raise
 
     def settle(self) -> None:
-        """See whether vCPUs in doubt run."""
-        if self._listed is None or not self.doubts.any:
-            return
-        asked = self.doubts.asked
-        ran = self.ran(self.doubts.unseen | asked | self.doubts.dead)
-        self._mark(ran & asked)
-        self.state = self._seen_through(self._listed)
+        """Let time tell what is lost."""
+        if self._listed is not None and self.doubts.any:
+            self.state = self._seen_through(self._listed)
 
-    def ran(self, vcpus: frozenset[int]) -> frozenset[int]:
-        """Return those of these vCPUs that the host has seen running in the guest."""
+    async def started(self, vcpus: frozenset[int], limit_s: float) -> frozenset[int]:
+        """Return those of these vCPUs that the guest has started, and put them beyond doubt.
+
+        The host's threads tell it cheaply; a hypervisor that hides things confirms it.
+        """
+        ran = self._ran(vcpus)
+        if ran and self._driver.hides:
+            try:
+                call = self._driver.started(self.name, ran)
+                ran &= await self._call("started", call, max(limit_s, 0.0))
+            except HotslotError:
+                return frozenset()
+        self.doubts.running(ran)
+        return ran
+
+    def _ran(self, vcpus: frozenset[int]) -> frozenset[int]:
         if not vcpus or self._listed is None:
             return frozenset()
         try:
-            ran = self._threads.ran(self._listed.pid, vcpus)
+            return self._threads.ran(self._listed.pid, vcpus)
         except HotslotError:
             return frozenset()
-        self.doubts.running(ran, _now())
-        return ran
 
     def _mark(self, vcpus: frozenset[int]) -> None:
         if vcpus and self._listed is not None:

@@ -1,0 +1,52 @@
+"""What commands print: JSON for programs, tables and progress for people, one line for mistakes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+# rich is imported when something is printed: --help is instant.
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_json(command: F) -> F:
+    """Give a command the option --json."""
+    return click.option("--json", "json_", is_flag=True, help="Print JSON for programs.")(command)
+
+
+@contextmanager
+def progress(first: str, words: str = "{}") -> Iterator[Callable[[str], None]]:
+    """Say on a terminal what is going on; nothing elsewhere. ``words`` has {} for what."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    shown = Console(stderr=True)
+    if not shown.is_terminal:
+        yield lambda _: None
+        return
+    with shown.status(escape(first)) as spinner:
+        yield lambda what: spinner.update(escape(words.format(what)))
+
+
+def console() -> Any:
+    """Return where tables go."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def fail(code: int, words: str) -> NoReturn:
+    """Say what is wrong on stderr and end with an exit code."""
+    click.echo(f"hotslot: {words}", err=True)
+    sys.exit(code)

@@ -1,0 +1,291 @@
+"""``hotslot workers``: the list, and making, keeping and removing the VMs behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hotslot.act.machine_names import problem_of_known, problem_of_new
+from hotslot.config import Config, load
+from hotslot.errors import AgentUnreachable, HotslotError
+from hotslot.terminal import as_json, console, fail, print_json, progress
+
+_MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
+
+
+class Memory(click.ParamType[int]):
+    """An amount of memory: ``32G``, ``4096M``; a number alone is MiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d{1,9})\s?([MGT]?)(?:i?B)?", value, re.IGNORECASE)
+        mib = int(found[1]) * _MIB[found[2].upper() or "M"] if found else 0
+        if not 128 <= mib <= 2 * 1024 * 1024:
+            self.fail(f"{value!r} is no amount of memory; say 32G or 4096M", param, ctx)
+        return mib
+
+
+class Name(click.ParamType[str]):
+    """A VM's name; ``new``: one that a worker may be given."""
+
+    name = "name"
+
+    def __init__(self, *, new: bool = False) -> None:
+        self._problem = problem_of_new if new else problem_of_known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if problem := self._problem(value):
+            self.fail(problem, param, ctx)
+        return str(value)
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def workers(context: click.Context, json_: bool) -> None:
+    """List the workers of this host; make, start, stop, repair or remove their VMs.
+
+    Without a command: their bounds, and whether their VMs are up, as the agent sees it.
+
+    \b
+    Examples:
+      hotslot workers
+      hotslot workers --json
+      hotslot workers add w1 --template debian13 --vcpus 16 --memory 32G
+      hotslot workers start w1
+    """
+    if context.invoked_subcommand is not None:
+        if json_:
+            raise click.UsageError(f"--json goes behind {context.invoked_subcommand}", context)
+        return
+    from hotslot.client import ask
+    from hotslot.report.status import Status, workers_table
+
+    answer = ask(load(context.obj).agent.socket, "/v1/status")
+    if json_:
+        print_json(answer["workers"])
+    else:
+        console().print(workers_table(Status.of(answer)))
+
+
+@workers.command()
+@as_json
+@click.argument("name", type=Name(new=True))
+@click.option("--template", required=True, type=Name(), metavar="VM",
+              help="The VM to clone: switched off, never started.")  # fmt: skip
+@click.option("--vcpus", type=click.IntRange(2, 33), default=16, show_default=True,
+              help="The most that it can have; it starts with one.")  # fmt: skip
+@click.option("--memory", type=Memory(), default="32G", show_default=True, metavar="SIZE",
+              help="Its memory: 32G, 4096M.")  # fmt: skip
+@click.option("--network", default="", metavar="NAME",
+              help="A host-only network; default: the one there is, or a new one.")  # fmt: skip
+@click.pass_obj
+def add(
+    path: Path, json_: bool, name: str, template: str, vcpus: int, memory: int, network: str
+) -> None:
+    """Make a worker's VM: a linked clone of a template, ready for hot-plug. It does not start.
+
+    What is so already is left alone, so it can be repeated. In the end it says what to add to
+    the configuration and to the scheduler.
+
+    \b
+    Examples:
+      hotslot workers add w1 --template debian13 --vcpus 16 --memory 32G
+      hotslot workers add w2 --template debian13 --network vboxnet0
+    """
+    from hotslot.act.driver import NewMachine
+
+    config = load(path)
+    wanted = NewMachine(name, template, vcpus, memory, network)
+    to_add = _to_add(config, wanted)
+    _carry_out(config, name, json_, lambda machines: machines.add(wanted), {"to_add": to_add})
+    if not json_:
+        for where, lines in to_add.items():
+            click.echo(f"\nto add to {where}:")
+            click.echo("".join(f"  {line}\n" for line in lines), nl=False)
+
+
+@workers.command()
+@as_json
+@click.argument("name", type=Name())
+@click.option("--force", is_flag=True,
+              help="Also if it runs, has a job, or was not made by hotslot.")  # fmt: skip
+@click.pass_obj
+def remove(path: Path, json_: bool, name: str, force: bool) -> None:
+    """Delete a worker's VM with its disks. The template stays.
+
+    \b
+    Examples:
+      hotslot workers remove w1
+      hotslot workers remove w1 --force
+    """
+    config = load(path)
+    vm = _vm(config, name)
+    _no_job(config, vm, force)
+    _carry_out(config, vm, json_, lambda machines: machines.remove(vm, force=force))
+
+
+@workers.command()
+@as_json
+@click.argument("name", type=Name())
+@click.pass_obj
+def start(path: Path, json_: bool, name: str) -> None:
+    """Start a worker's VM and wait until it runs.
+
+    \b
+    Examples:
+      hotslot workers start w1
+    """
+    config = load(path)
+    vm = _vm(config, name)
+    _carry_out(config, vm, json_, lambda machines: machines.start(vm))
+
+
+@workers.command()
+@as_json
+@click.argument("name", type=Name())
+@click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True,
+              help="Seconds that its guest has to shut down.")  # fmt: skip
+@click.option("--force", is_flag=True,
+              help="Switch it off at once, also if it has a job, which is lost.")  # fmt: skip
+@click.pass_obj
+def stop(path: Path, json_: bool, name: str, timeout: float, force: bool) -> None:
+    """Shut a worker's VM down, by its power button. Refuses while a job runs on it.
+
+    Drain its node first, so that no job starts meanwhile.
+
+    \b
+    Examples:
+      hotslot workers stop w1
+      hotslot workers stop w1 --timeout 300
+      hotslot workers stop w1 --force
+    """
+    config = load(path)
+    vm = _vm(config, name)
+    _no_job(config, vm, force)
+    _carry_out(
+        config, vm, json_, lambda machines: machines.stop(vm, timeout_s=timeout, force=force)
+    )
+
+
+@workers.command()
+@as_json
+@click.argument("name", type=Name())
+@click.pass_obj
+def repair(path: Path, json_: bool, name: str) -> None:
+    """Mend what stops hot-plug in a worker's VM.
+
+    Of one that is off: hot-plug, the I/O APIC, plugged vCPUs, a saved state, starting with the
+    host. Of one that runs: a pause; the rest needs a stop, which it says. Exit code 1 then.
+
+    \b
+    Examples:
+      hotslot workers repair w1
+      hotslot workers stop w1; hotslot workers repair w1; hotslot workers start w1
+    """
+    config = load(path)
+    vm = _vm(config, name)
+    _carry_out(config, vm, json_, lambda machines: machines.repair(vm))
+
+
+def _vm(config: Config, name: str) -> str:
+    """Return the VM of a worker; a name that is no worker's is a VM's own."""
+    worker = config.worker(name)
+    return worker.vm_name if worker else name
+
+
+def _no_job(config: Config, vm: str, force: bool) -> None:
+    """Refuse when the agent, if it answers, has a job's lease open on this VM."""
+    from hotslot.client import ask
+
+    if force:
+        return
+    try:
+        known = ask(config.agent.socket, "/v1/status").get("workers", [])
+    except AgentUnreachable:
+        return
+    for worker in known:
+        if worker.get("vm") == vm and worker.get("job") is not None:
+            job = f"job {worker['job']} of {worker.get('user')}"
+            fail(1, f"VM {vm}: {job} runs on it; wait, or lose the job with --force")
+
+
+def _carry_out(
+    config: Config,
+    vm: str,
+    json_: bool,
+    what: Callable[[Any], AsyncIterator[Any]],
+    more: dict[str, Any] | None = None,
+) -> None:
+    """Take the steps, telling each as it comes; exit code 1 when something is left to do."""
+    from hotslot.act import driver as drivers
+    from hotslot.act.driver import Step, StepKind
+
+    driver = drivers.connect(config.driver.name, config.driver.settings)
+    machines = driver.machines
+    if machines is None:
+        words = f"driver {driver.name} does not make or start VMs; do it as you made them"
+        fail(2, f"{words} (README.md, Installing), then ask `hotslot check`")
+    steps: list[Step] = []
+
+    async def take() -> None:
+        try:
+            async for step in what(machines):
+                tell(step.words)
+                if step.kind is StepKind.WAITING:
+                    continue
+                steps.append(step)
+                if not json_:
+                    click.echo(_line(step.kind.value, step.words))
+        finally:
+            await driver.close()
+
+    error = ""
+    with progress(f"asking {driver.name} about {vm}", f"{vm}: {{}}") as tell:
+        try:
+            asyncio.run(take())
+        except HotslotError as problem:
+            if not json_:
+                raise
+            error = str(problem)
+    if json_:
+        listed = [{"kind": step.kind.value, "what": step.words} for step in steps]
+        answer = {"vm": vm, "steps": listed, "error": error or None}
+        print_json(answer if error else answer | (more or {}))
+    if error:
+        fail(1, error)
+    if any(step.kind is StepKind.LEFT for step in steps):
+        sys.exit(1)
+
+
+def _line(kind: str, words: str) -> str:
+    return f"{kind:<8} {words}"
+
+
+def _to_add(config: Config, wanted: Any) -> dict[str, Sequence[str]]:
+    """Say what makes a new VM known to hotslot and to the scheduler.
+
+    Slurm refuses a node that has less memory than its line says, and a kernel keeps some for
+    itself: RealMemory is what VirtualBox gives, times 1000 / 1024. Worked: 32768 MiB: 32000.
+    """
+    lines: dict[str, Sequence[str]] = {}
+    if config.worker(wanted.name) is None:
+        lines["hotslot.yaml, workers (then restart hotslotd)"] = (
+            f"- name: {wanted.name}",
+            f"  ceiling: {wanted.vcpus}",
+        )
+    if config.scheduler.name == "slurm":
+        memory = wanted.memory_mib * 1000 // 1024
+        lines["slurm.conf, and its name to Nodes= of this host's partition"] = (
+            f"NodeName={wanted.name} CPUs={wanted.vcpus} RealMemory={memory} Gres=vm:1",
+        )
+    return lines
