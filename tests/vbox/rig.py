@@ -23,7 +23,7 @@ from . import recipe
 from .guest import Guest
 
 _MANAGE = "/usr/lib/virtualbox/VBoxManage"  # Debian's wrapper in /usr/bin writes warnings to stdout
-_HOME = "/vbox"
+_HOME = "/root"
 _MACHINES = f"{_HOME}/VirtualBox VMs"
 _ENV = {
     "HOME": _HOME,
