@@ -6,11 +6,9 @@ configuration cannot be used, 3 the agent does not answer.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +17,11 @@ import click
 from hotslot import __version__
 from hotslot.config import DEFAULT_PATH, load
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
+from hotslot.options import Moment
 from hotslot.terminal import as_json, console, fail, print_json, progress
 from hotslot.workers_cli import workers
 
 # Tables, HTTP and the database are imported by the commands that need them: --help is instant.
-
-AGO = re.compile(r"(\d{1,6})([smhdw])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-class Moment(click.ParamType[float]):
-    """A point in time: ``2h`` ago, a date, or a date with a time, local."""
-
-    name = "when"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        if ago := AGO.fullmatch(value):
-            return time.time() - int(ago[1]) * SECONDS[ago[2]]
-        try:
-            return datetime.fromisoformat(value).astimezone().timestamp()
-        except (ValueError, OverflowError):
-            words = f"{value!r} is no time; say 30m, 2h, 7d, 2026-11-21 or 2026-11-21T14:00"
-            self.fail(words, param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

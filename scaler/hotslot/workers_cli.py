@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -11,41 +10,10 @@ from typing import Any
 
 import click
 
-from hotslot.act.machine_names import problem_of_known, problem_of_new
 from hotslot.config import Config, load
 from hotslot.errors import AgentUnreachable, HotslotError
+from hotslot.options import Memory, Name
 from hotslot.terminal import as_json, console, fail, print_json, progress
-
-_MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
-
-
-class Memory(click.ParamType[int]):
-    """An amount of memory: ``32G``, ``4096M``; a number alone is MiB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d{1,9})\s?([MGT]?)(?:i?B)?", value, re.IGNORECASE)
-        mib = int(found[1]) * _MIB[found[2].upper() or "M"] if found else 0
-        if not 128 <= mib <= 2 * 1024 * 1024:
-            self.fail(f"{value!r} is no amount of memory; say 32G or 4096M", param, ctx)
-        return mib
-
-
-class Name(click.ParamType[str]):
-    """A VM's name; ``new``: one that a worker may be given."""
-
-    name = "name"
-
-    def __init__(self, *, new: bool = False) -> None:
-        self._problem = problem_of_new if new else problem_of_known
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if problem := self._problem(value):
-            self.fail(problem, param, ctx)
-        return str(value)
 
 
 @click.group(invoke_without_command=True)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 
 from hotslot.act.driver import NewMachine, Step, StepKind
+from hotslot.act.judge import words
 from hotslot.act.machine_names import problem_of_new
 from hotslot.act.virtualbox_command import VBoxManage
 from hotslot.act.virtualbox_look import NODE_PROPERTY, OFF, SAVED, Asking, Look, PidOf, SettingsOf
@@ -80,6 +81,9 @@ class VirtualBoxMachines:
             return
         told = await self._asking.told(vm)
         state = told.get("VMState", "unknown")
+        if SNAPSHOT in await self._asking.snapshots(vm):
+            what = f"is a template (snapshot {SNAPSHOT}): its clones are lost without its disk"
+            raise ActionRefused(vm, f"{what}; VBoxManage unregistervm, if you are sure")
         if not force and await self._asking.node_of(vm) != vm:
             what = "was not made by hotslot (guest property /hotslot/node): --force deletes it"
             raise ActionRefused(vm, what)
@@ -167,25 +171,29 @@ class VirtualBoxMachines:
             raise ActionRefused(wanted.name, what)
         if there:
             return next(iter(there)), []
-        await self._asking.call(wanted.name, "hostonlyif", "create")
+        try:
+            await self._asking.call(wanted.name, "hostonlyif", "create")
+        except DriverError as error:
+            what = f"there is no host-only network, and none can be made: {words(error)}"
+            raise DriverError(wanted.name, f"{what}; see `hotslot check`") from error
         made = await self._asking.networks(wanted.name)
         if not made:
             raise DriverError(wanted.name, "VBoxManage hostonlyif create made no network")
         name, address = next(iter(made.items()))
-        words = f"made the host-only network {name}; this host is {address or 'without address'}"
+        done = f"made the host-only network {name}; this host is {address or 'without address'}"
         advice = f"agent.listen of hotslot.yaml is to be {address or 'ADDRESS'}:8765"
-        return name, [Step(StepKind.DONE, words), Step(StepKind.ADVICE, advice)]
+        return name, [Step(StepKind.DONE, done), Step(StepKind.ADVICE, advice)]
 
     async def _named(self, vm: str) -> Step:
-        words = f"its image will call itself {vm} (guest property {NODE_PROPERTY})"
+        named = f"its image will call itself {vm} (guest property {NODE_PROPERTY})"
         if await self._asking.node_of(vm) == vm:
-            return Step(StepKind.ALREADY, words)
+            return Step(StepKind.ALREADY, named)
         # The guest reads it; a job in it, even as root, does not change it.
         flags = ("--flags", "RDONLYGUEST")
         await self._asking.call(vm, "guestproperty", "set", vm, NODE_PROPERTY, vm, *flags)
         if await self._asking.node_of(vm) != vm:
             raise DriverError(vm, f"VBoxManage guestproperty set {NODE_PROPERTY} set nothing")
-        return Step(StepKind.DONE, words)
+        return Step(StepKind.DONE, named)
 
 
 def _left(vm: str, look: Look) -> list[Step]:

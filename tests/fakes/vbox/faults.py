@@ -26,7 +26,7 @@ VERBS = {
     LATE_EJECT: ("unplugcpu",),
     LOST_PLUG: ("plugcpu",),
     STARTING: ("plugcpu",),
-    NO_DRIVER: ("startvm",),
+    NO_DRIVER: ("startvm", "hostonlyif"),
 }
 """The words a call must have for the fault to befall it; others befall any call."""
 
