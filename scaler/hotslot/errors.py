@@ -60,6 +60,10 @@ class OverCeiling(ActionRefused):
     """The VM cannot have such a vCPU: record as over the ceiling, the hypervisor is not asked."""
 
 
+class PlugLost(DriverError):
+    """Plugged, but the guest did not start it: record as plug lost, take another vCPU."""
+
+
 class ActionTimedOut(DriverError):
     """No answer within the deadline: record as timed out, read back, retry with back-off."""
 

@@ -338,13 +338,14 @@ async def test_a_plug_that_was_lost_is_told_done_with_another_vcpu_and_undone(
     box: FakeVirtualBox, hand: Hand, vm: FakeVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hotslot.act.doubts.LOST_S", 1.0)
+    monkeypatch.setattr("hotslot.act.virtualbox.START_S", 1.0)
     box.fault("w1", Fault.LOST_PLUG)
     hand.actuator._deadline_s = 4.0
     await hand.reach(3)
     lost, again, *_ = hand.events
-    assert (lost.result, lost.from_vcpus, lost.got_vcpus) == (EventResult.PLUG_LOST, 1, 2)
-    assert lost.detail.startswith("vCPU 1 listed, but never run")
-    assert (again.result, again.from_vcpus, again.got_vcpus) == (EventResult.APPLIED, 2, 3)
+    assert (lost.result, lost.from_vcpus, lost.got_vcpus) == (EventResult.PLUG_LOST, 1, 1)
+    assert "vCPU 1 is plugged, but the guest has not started it" in lost.detail
+    assert (again.result, again.from_vcpus, again.got_vcpus) == (EventResult.APPLIED, 1, 3)
     while vm.attached != vm.online or hand.actuator.busy:
         await hand.reach(3)
     assert vm.attached == {0, 2, 3}

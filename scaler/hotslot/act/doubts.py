@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-LOST_S = 10.0
-"""A plugged vCPU that has not run for so long is lost; a slow guest takes 1-3 s to start one."""
+LOST_S = 8.0
+"""A plugged vCPU that is not started for so long is lost; a slow guest takes 1-3 s for it."""
 QUIET_S = 5.0
 """So long after a guest was asked for a vCPU in vain, and it is wanted, it is asked once more."""
 

@@ -143,7 +143,8 @@ class Driver(Protocol):
         """Attach these vCPUs and return once the hypervisor has answered.
 
         An index that is attached already is no error; one that the VM cannot have is refused
-        before the hypervisor sees it. Raises ActionRefused or DriverError.
+        before the hypervisor sees it. A driver that ``hides`` returns once the guest has started
+        them, or raises PlugLost. Raises ActionRefused or DriverError.
         """
         ...
 

@@ -18,6 +18,7 @@ from hotslot.errors import (
     HotslotError,
     MachineLocked,
     OverCeiling,
+    PlugLost,
     ServiceGone,
     VmGone,
 )
@@ -33,6 +34,7 @@ _CLASSES: dict[type[HotslotError], EventResult] = {
     ActionTimedOut: EventResult.TIMED_OUT,
     MachineLocked: EventResult.MACHINE_LOCKED,
     ServiceGone: EventResult.SERVICE_GONE,
+    PlugLost: EventResult.PLUG_LOST,
 }
 _OTHER = EventResult.FAILED
 
@@ -94,8 +96,8 @@ def judge(found: Findings) -> tuple[EventResult, str]:
         unseen = f", {named(found.missing)} not yet seen running" if found.missing else ""
         return EventResult.TIMED_OUT, f"cut short by a newer target: {held}{unseen}"
     if found.lost:
-        words_ = f"{named(found.lost)} listed, but never run: taken back and plugged again"
-        return EventResult.PLUG_LOST, f"{words_}; {held}"
+        unstarted = f"{named(found.lost)} listed, but the guest never started it"
+        return EventResult.PLUG_LOST, f"{trouble or unstarted}; {held}"
     if found.trouble and found.got != found.aim:
         return _class_of(found.trouble), f"{trouble}; {held}"
     if found.got != found.aim:

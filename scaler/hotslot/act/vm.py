@@ -74,6 +74,8 @@ class Vm:
         self._mark(vcpus)
         self.doubts.plugged(vcpus, _now())
         await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
+        if self._driver.hides:
+            self.doubts.running(vcpus)
 
     async def unplug(
         self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]
