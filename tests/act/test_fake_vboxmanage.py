@@ -60,6 +60,7 @@ def test_the_fake_says_what_the_real_one_said(sequence: Sequence, vbox: FakeVirt
         return Answer(answer.rc, answer.stdout, answer.stderr)
 
     provoke: dict[str, Callable[[str], None]] = {
+        "settle": lambda vm: None,
         "kill": vbox.kill_vm,
         "kill-vboxsvc": lambda vm: vbox.fault(vm, Fault.SVC_GONE),
         "deaf": lambda vm: vbox.fault(vm, Fault.LATE_EJECT),
@@ -185,6 +186,15 @@ def test_a_lost_plug_is_listed_but_does_not_run(vbox: FakeVirtualBox) -> None:
     vbox.ask("controlvm", "w1", "unplugcpu", "1")
     vbox.ask("controlvm", "w1", "plugcpu", "1")
     assert runs(vm, 1)
+
+
+def test_a_stuck_plug_cannot_be_undone(vbox: FakeVirtualBox) -> None:
+    vm = vbox.add_vm("w1")
+    vbox.fault("w1", Fault.STUCK_PLUG)
+    assert vbox.ask("controlvm", "w1", "plugcpu", "1").rc == 0
+    for _ in range(2):
+        assert REFUSED in vbox.ask("controlvm", "w1", "unplugcpu", "1").stderr
+    assert (vm.attached, vm.online) == ({0, 1}, {0})
 
 
 def test_a_restored_guest_ejects_nothing_until_it_announces_itself(vbox: FakeVirtualBox) -> None:

@@ -92,7 +92,7 @@ def mismatches(
     """Make the calls of the sequences that can be made and yield what differs.
 
     A sequence is left out when it needs a guest and ``guest`` is "", or a provocation that is not
-    in ``provoke``: "deaf": the guest's next ejection comes after 10 s; "eject": wait until it
+    in ``provoke``: "settle": wait until the guest has the CPUs that it was given; "deaf": the guest's next ejection comes after 10 s; "eject": wait until it
     came; "kill": kill -9 of the VM's process; "kill-vboxsvc": the same, after which no VM runs.
     """
     for sequence in sequences:

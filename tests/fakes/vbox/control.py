@@ -79,7 +79,9 @@ def _plug(world: World, machine: Machine, word: str, befalling: set[str]) -> Ans
         answer = recorded("starting-invalid-state")
     else:
         machine.attached = sorted([*machine.attached, index])
-        if machine.guest and faults.LOST_PLUG not in befalling:
+        if faults.STUCK_PLUG in befalling:
+            machine.stuck.append(index)
+        elif machine.guest and faults.LOST_PLUG not in befalling:
             machine.online = sorted({*machine.online, index})
         world.save(machine)
         machine.wake()
@@ -102,6 +104,9 @@ def _unplug(world: World, machine: Machine, word: str, befalling: set[str]) -> A
         answer = recorded("paused-unplug-attached")
     elif not machine.announced or faults.NO_ADDITIONS in befalling:
         answer = recorded("unplug-no-guest-additions")
+        answer.after(answer.seconds)
+    elif index in machine.stuck:
+        answer = recorded("unplug2-lost-event")
         answer.after(answer.seconds)
     elif index not in machine.online:
         answer = recorded("unplug-after-late-eject")

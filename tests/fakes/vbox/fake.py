@@ -37,7 +37,10 @@ class Fault(StrEnum):
     once more, which works at once."""
     LOST_PLUG = faults.LOST_PLUG
     """plugcpu: exit code 0, the .vbox file has the CPU, the guest does not. Unplugging it works
-    at once here; the real guest was once found DEAF to that (transcript unplug2-lost-event)."""
+    at once; no real guest was seen to do that, see STUCK_PLUG."""
+    STUCK_PLUG = faults.STUCK_PLUG
+    """As LOST_PLUG, and every unplug of that CPU is refused after 10 s until the guest boots anew.
+    So did real guests after three plugs at once, and after a plug right after an unplug."""
     LOCKED = faults.LOCKED
     """Another session has the machine, as it is for a moment while a VM starts; showvminfo and
     controlvm of a running VM are refused, too."""

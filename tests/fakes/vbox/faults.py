@@ -8,6 +8,7 @@ NO_ADDITIONS = "no_additions"
 DEAF = "deaf"
 LATE_EJECT = "late_eject"
 LOST_PLUG = "lost_plug"
+STUCK_PLUG = "stuck_plug"
 LOCKED = "locked"
 STARTING = "starting"
 NO_DRIVER = "no_driver"
@@ -25,6 +26,7 @@ VERBS = {
     DEAF: ("unplugcpu",),
     LATE_EJECT: ("unplugcpu",),
     LOST_PLUG: ("plugcpu",),
+    STUCK_PLUG: ("plugcpu",),
     STARTING: ("plugcpu",),
     NO_DRIVER: ("startvm", "hostonlyif"),
 }

@@ -33,6 +33,7 @@ class Machine:
     up on. ``state`` is VMState's word, ``changed`` when it became so (epoch s), ``cap`` in %,
     ``memory`` in MB. ``guest``: "" for none, "bare" for a Linux, "additions" for one with Guest
     Additions; ``announced``: it has told VirtualBox that it ejects CPUs when asked.
+    ``stuck`` CPUs never came to the guest and cannot be unplugged.
     """
 
     def __init__(self, name: str, uuid: str, folder: str) -> None:
@@ -53,6 +54,7 @@ class Machine:
         self.engine = "Default"
         self.guest = ""
         self.announced = False
+        self.stuck: list[int] = []
         self.frontend = ""
         self.nic: dict[str, str] = {}
         self.state_file = ""
@@ -79,6 +81,7 @@ class Machine:
         """Let the guest begin; without one only CPU 0 runs."""
         self.online = list(self.attached) if self.guest else [0]
         self.announced = self.guest == "additions"
+        self.stuck = []
 
     def become(self, state: str) -> None:
         self.state, self.changed = state, time.time()
