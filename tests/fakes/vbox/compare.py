@@ -92,8 +92,9 @@ def mismatches(
     """Make the calls of the sequences that can be made and yield what differs.
 
     A sequence is left out when it needs a guest and ``guest`` is "", or a provocation that is not
-    in ``provoke``: "settle": wait until the guest has the CPUs that it was given; "deaf": the guest's next ejection comes after 10 s; "eject": wait until it
-    came; "kill": kill -9 of the VM's process; "kill-vboxsvc": the same, after which no VM runs.
+    in ``provoke``: "settle": wait until the guest has the CPUs that it was given; "deaf": its next
+    ejection comes after 10 s; "eject": wait until it came; "kill": kill -9 of the VM's process;
+    "kill-vboxsvc": the same of VBoxSVC, after which no VM runs.
     """
     for sequence in sequences:
         if answerable(sequence, guest, provoke or {}):
