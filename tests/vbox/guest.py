@@ -57,7 +57,7 @@ class Guest:
         except TimeoutError:
             self._interrupt()
             raise TestbedError(
-                f"{self.name}: no end within {timeout:g} s: {command}\n{said}"
+                f"{self.name}: no end within {timeout:g} s: {command}\n{_after(mark, said)}"
             ) from None
         except OSError as error:
             raise TestbedError(f"{self.name} cannot run {command}: {error}") from error
@@ -103,6 +103,11 @@ class Guest:
     def _end_service(self, how: str) -> None:
         gone = "while kill -0 $pid 2>/dev/null; do usleep 20000; done"
         self.shell(f"pid=$(cat /tmp/vboxservice.pid); kill -{how} $pid && {gone}")
+
+
+def _after(mark: str, said: str) -> str:
+    """Return what was said since a command's mark, or all if the mark has not come."""
+    return (said.partition(f"<{mark}>")[2] or said).replace("\r", "").lstrip("\n")
 
 
 def _connect(path: Path) -> socket.socket:

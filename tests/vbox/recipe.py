@@ -50,6 +50,7 @@ GUEST = Artifact(
         _HERE / "guest/init",
         _HERE / "guest/vboxservice",
         _HERE / "guest/announce.c",
+        _HERE / "guest/onliner.c",
     ),
     _build_guest,
 )

@@ -32,6 +32,12 @@ _ENV = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
 }
+_OWN_NAMESPACES = (
+    "mount --make-rprivate /",
+    "mount -t proc proc /proc",
+    "ip link set lo up",
+    "hostname vbox",
+)
 _READY = "HOTSLOT-GUEST-READY"
 _SNAPSHOT = "booted"
 _STOPPED = frozenset({"poweroff", "aborted", "saved", "aborted-saved"})
@@ -48,10 +54,21 @@ class _Hardware:
 class VirtualBox:
     """VirtualBox, which ends with all its VMs when the context or its process ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Describe a rig with its directory, in which the guests' consoles are kept as logs."""
+    def __init__(self, path: Path, namespaces: Namespaces | None = None) -> None:
+        """Describe a rig.
+
+        path: its directory, in which the guests' consoles are kept as logs. namespaces: those of a
+        testbed, to run in instead of some of its own; an agent there sees the VMs' processes.
+
+        command: what stands before VBoxManage's arguments on this machine; root: what stands
+        before its absolute paths. inner_command, inner_root: the same, inside the namespaces.
+        """
         self.path = path
+        self._given = namespaces
         self._root = path / "root"
+        self.inner_root = str(self._root)
+        env = ("env", "-i", *(f"{name}={value}" for name, value in _ENV.items()))
+        self.inner_command: tuple[str, ...] = ("chroot", self.inner_root, *env, _MANAGE)
         self._cleanup = ExitStack()
         self._guests: dict[str, Guest] = {}
         self._hardware: dict[str, _Hardware] = {}
@@ -81,8 +98,8 @@ class VirtualBox:
         )
         for directory in (self._root, self._scratch, self.log):
             directory.mkdir(parents=True, exist_ok=True)
-        self._namespaces = Namespaces()
-        self._cleanup.callback(self._namespaces.close)
+        self._namespaces = self._given or Namespaces()
+        self._cleanup.callback(self._end if self._given else self._namespaces.close)
         self._cleanup.callback(self._hang_up)
         self._mount(root / "root", guest)
         outer = self._namespaces.outer(self._root)
@@ -102,8 +119,7 @@ class VirtualBox:
         )
         overlay = f"lowerdir={lower},upperdir={self._scratch}/upper,workdir={self._scratch}/work"
         lines = [
-            "mount --make-rprivate /",
-            "mount -t proc proc /proc",
+            *(() if self._given else _OWN_NAMESPACES),
             f"mount -t tmpfs -o mode=755 scratch {scratch}",
             f"mkdir {scratch}/upper {scratch}/work",
             f"mount -t overlay -o {shlex.quote(overlay)} overlay {root}",
@@ -113,14 +129,20 @@ class VirtualBox:
             f"mkdir -p {root}{_HOME}/config {root}{_HOME}/log {root}{_HOME}/guest",
             f"mount --bind {log} {root}{_HOME}/log",
             f"mount --bind {iso} {root}{_HOME}/guest",
-            "ip link set lo up",
-            "hostname vbox",
         ]
         self._namespaces.run(["sh", "-euc", "\n".join(lines)], timeout=60)
 
     def _hang_up(self) -> None:
         for guest in self._guests.values():
             guest.close()
+
+    def _end(self) -> None:
+        """Leave namespaces which others go on using."""
+        for comm in ("VBoxHeadless", "VBoxSVC"):
+            for pid, _ in self._processes(comm):
+                _kill(pid)
+        unmount = ["umount", "--lazy", "--recursive", str(self._root), str(self._scratch)]
+        self._namespaces.run(unmount, timeout=60)
 
     @property
     def _scratch(self) -> Path:
@@ -202,8 +224,9 @@ class VirtualBox:
                 if (process / "comm").read_text().strip() != comm:
                     continue
                 if (process / "ns/pid").readlink() == namespace:
-                    argv = (process / "cmdline").read_bytes().decode(errors="replace")
-                    yield int(process.name), argv.split("\0")
+                    # That of a process which has ended, but is not reaped yet, is empty.
+                    if argv := (process / "cmdline").read_bytes().decode(errors="replace"):
+                        yield int(process.name), argv.split("\0")
             except OSError:
                 continue  # it has ended meanwhile
 

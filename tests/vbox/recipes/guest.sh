@@ -4,7 +4,8 @@ into=$1 here=$3 tools=$4 kernel=$5
 work=$into/work
 mkdir -p "$work/iso/isolinux"
 mount --bind "$work" "$tools/mnt"
-cp "$here/guest/init" "$here/guest/vboxservice" "$here/guest/announce.c" "$work/"
+cp "$here/guest/init" "$here/guest/vboxservice" "$here/guest/announce.c" \
+	"$here/guest/onliner.c" "$work/"
 cp "$kernel/bzImage" "$work/iso/vmlinuz"
 cat >"$work/iso/isolinux/isolinux.cfg" <<'END'
 DEFAULT guest
@@ -16,8 +17,10 @@ END
 chroot "$tools" sh -eu <<'END'
 cd /mnt
 mkdir -p initrd/bin initrd/sbin initrd/dev initrd/proc initrd/sys initrd/tmp initrd/etc initrd/run
-gcc -static -Os -Wall -Werror -o initrd/bin/announce announce.c
-strip initrd/bin/announce
+for program in announce onliner; do
+	gcc -static -Os -Wall -Werror -o "initrd/bin/$program" "$program.c"
+	strip "initrd/bin/$program"
+done
 cp /usr/bin/busybox initrd/bin/
 for applet in $(busybox --list); do
 	[ -e "initrd/bin/$applet" ] || ln -s busybox "initrd/bin/$applet"
