@@ -27,6 +27,7 @@ already  CPU hot-plug is on
 already  all vCPUs but CPU 0 are unplugged, as hotslot plugs them when a job asks
 done     can have 8 vCPUs
 already  the I/O APIC is on
+already  its guest sees KVM's interface: without one Linux 6.9 and newer take no CPUs later
 already  its vCPUs may run all the time
 done     has 32768 MiB of memory
 done     its first network card is in vboxnet0

@@ -10,7 +10,7 @@ disk=$(readlink -f "$disk")
 $manage createvm --name "$name" --ostype Linux_64 --register
 $manage modifyvm "$name" --memory "$memory" --cpus 2 --cpu-hotplug on --ioapic on --x86-pae on \
 	--rtc-use-utc on --graphicscontroller vmsvga --vram 16 --audio-enabled off --usb-ohci off \
-	--boot1 disk --boot2 none --boot3 none --boot4 none --nic1 none
+	--paravirt-provider kvm --boot1 disk --boot2 none --boot3 none --boot4 none --nic1 none
 $manage storagectl "$name" --name sata --add sata --controller IntelAhci --portcount 2 \
 	--hostiocache on
 $manage storageattach "$name" --storagectl sata --port 0 --device 0 --type hdd --medium "$disk"

@@ -234,10 +234,10 @@ async def test_a_worker_that_is_off_is_repaired(
     box.add_vm("w1", 4, hotplug=False, running=False)
     box.run("modifyvm", "w1", "--cpu-execution-cap", "25")
     steps = await taken(machines.repair("w1"))
-    assert [kind for kind, _ in steps] == [DONE, ALREADY, DONE, DONE, ADVICE]
+    assert [kind for kind, _ in steps] == [DONE, ALREADY, ALREADY, DONE, DONE, ADVICE]
     assert box.vm("w1").attached == {0}
     again = await taken(machines.repair("w1"))
-    assert [kind for kind, _ in again] == [ALREADY] * 4 + [ADVICE]
+    assert [kind for kind, _ in again] == [ALREADY] * 5 + [ADVICE]
 
 
 async def test_a_saved_state_is_discarded_and_a_crash_is_told(

@@ -23,6 +23,7 @@ from hotslot.act.virtualbox_setup import (
     IOAPIC,
     NO_CAP,
     ONE_CPU,
+    PARAVIRT,
     applied,
     connected,
     memory,
@@ -68,7 +69,7 @@ class VirtualBoxMachines:
         for step in steps:
             yield step
         settings = (
-            *(HOTPLUG, ONE_CPU, possible(wanted.vcpus), IOAPIC, NO_CAP),
+            *(HOTPLUG, ONE_CPU, possible(wanted.vcpus), IOAPIC, PARAVIRT, NO_CAP),
             *(memory(wanted.memory_mib), connected(network), HEADLESS, AUTOSTART),
         )
         async for step in applied(self._asking, vm, settings):
@@ -202,7 +203,7 @@ def _left(vm: str, look: Look) -> list[Step]:
     if look.state != "running":
         return [Step(StepKind.LEFT, f"is {look.state}; if it stays so: {again} (stop --force)")]
     # How many vCPUs are plugged, and a cap, are the agent's to change while the VM runs.
-    needed = [one for one in (HOTPLUG, IOAPIC) if not one.holds(look)]
+    needed = [one for one in (HOTPLUG, IOAPIC, PARAVIRT) if not one.holds(look)]
     if needed:
         return [
             Step(StepKind.LEFT, f"not so: {one.words}; needs a stop: {again}") for one in needed

@@ -43,6 +43,11 @@ HOTPLUG = Setting(
     "CPU hot-plug is on", lambda look: look.settings.hotplug, lambda _: ("--cpu-hotplug", "on")
 )
 IOAPIC = _told("the I/O APIC is on", "--ioapic", "on", ioapic="on")
+PARAVIRT = _told(
+    "its guest sees KVM's interface: without one Linux 6.9 and newer take no CPUs later",
+    *("--paravirt-provider", "kvm"),
+    effparavirtprovider="kvm",
+)
 ONE_CPU = Setting(
     "all vCPUs but CPU 0 are unplugged, as hotslot plugs them when a job asks",
     lambda look: look.settings.attached == {0},
@@ -64,7 +69,7 @@ AUTOSTART = _told(
     "starts with the host", "--autostart-enabled", "on", autostart_enabled="on"
 )  # fmt: skip
 
-HOT_PLUGGED = (HOTPLUG, IOAPIC, ONE_CPU, NO_CAP)
+HOT_PLUGGED = (HOTPLUG, IOAPIC, PARAVIRT, ONE_CPU, NO_CAP)
 """What hot-plug needs, in the order in which VirtualBox takes it."""
 
 
