@@ -10,15 +10,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from live.cluster import eventually
 from live.test_testbed import processes_in
 from testbed import TestbedError
+from testbed.namespaces import Namespaces
 from vbox import Guest, VirtualBox
 
 TESTS = Path(__file__).resolve().parents[1]
+_NS = "{http://www.virtualbox.org/}"
 
 
 def test_a_guest_is_restored_in_seconds_as_often_as_wanted(
@@ -62,14 +65,22 @@ def test_a_vcpus_thread_runs_only_once_it_is_plugged(vbox: VirtualBox, vbox_gues
     pid = vbox.vm_pid("v1")
     threads = emulation_threads(pid)
     assert set(threads) == set(range(8))
-    assert {n for n in threads if ran_ns(pid, threads[n]) > 10e6} == {0}
+    vbox_guest.burn(2)
+    assert busy(pid, threads) == {0}
     vbox.manage("controlvm", "v1", "plugcpu", "2")
     until_online(vbox_guest, 2)
-    vbox_guest.burn(2)
-    before = ran_ns(pid, threads[2])
-    eventually(lambda: ran_ns(pid, threads[2]) > before + 100e6, 30, "EMT-2 runs")
-    assert ran_ns(pid, threads[3]) < 10e6
+    assert busy(pid, threads) == {0, 2}
     vbox_guest.calm()
+
+
+def busy(pid: int, threads: dict[int, int]) -> set[int]:
+    """Return the vCPUs whose threads run; the others run a little, when they wake each other up."""
+    before = {n: ran_ns(pid, thread) for n, thread in threads.items()}
+    ran: dict[int, int] = {}
+    while sum(ran.values()) < 3e9:
+        time.sleep(0.1)
+        ran = {n: ran_ns(pid, threads[n]) - before[n] for n in threads}
+    return {n for n in ran if ran[n] > 0.25 * max(ran.values())}
 
 
 def test_without_vboxservice_an_unplug_is_refused_and_with_it_again_works(
@@ -125,13 +136,37 @@ def until_online(guest: Guest, number: int) -> None:
     eventually(lambda: len(guest.online()) == number, 30, f"{number} CPUs are online")
 
 
+def test_a_rig_in_a_testbeds_namespaces_is_seen_from_inside_and_leaves_no_process(
+    tmp_path: Path,
+) -> None:
+    namespaces = Namespaces()
+
+    def inside(*argv: str) -> str:
+        return namespaces.run(argv, timeout=60, check=False).stdout
+
+    try:
+        inside("mount", "--make-rprivate", "/")
+        inside("mount", "-t", "proc", "proc", "/proc")
+        with VirtualBox(tmp_path, namespaces) as vbox:
+            vbox.create("v1")
+            vbox.manage("startvm", "v1", "--type", "headless")
+            assert '"v1"' in inside(*vbox.inner_command, "list", "runningvms")
+            assert "EMT-7" in inside("sh", "-c", "cat /proc/[0-9]*/task/*/comm")
+            assert "v1.vbox" in inside("find", f"{vbox.inner_root}/root", "-name", "*.vbox")
+        assert "VBox" not in inside("sh", "-c", "cat /proc/[0-9]*/comm")
+    finally:
+        namespaces.close()
+
+
 def attached(vbox: VirtualBox, name: str) -> set[int]:
     """Return the vCPUs that VirtualBox's settings list as attached."""
     shown = vbox.manage("showvminfo", name, "--machinereadable").stdout
     settings = re.search(r'^CfgFile="(.*)"$', shown, re.MULTILINE)
     assert settings
-    tree = Path(vbox.root + settings[1]).read_text().partition("<CpuTree>")[2]
-    return {int(n) for n in re.findall(r'<Cpu id="(\d+)"/>', tree.partition("</CpuTree>")[0])}
+    tree = ElementTree.parse(vbox.root + settings[1])
+    # Below <Hardware> or, for some machines, <Platform>; those of a snapshot are further down.
+    cpus = tree.findall(f"{_NS}Machine/*/{_NS}CPU/{_NS}CpuTree/{_NS}Cpu")
+    return {int(cpu.attrib["id"]) for cpu in cpus}
 
 
 def emulation_threads(pid: int) -> dict[int, int]:
@@ -173,14 +208,14 @@ def test_nothing_survives_the_end_of_the_owner(how: signal.Signals, tmp_path: Pa
         text=True,
         start_new_session=True,
     )
-    with owner:
-        assert owner.stdout is not None
+    assert owner.stdout is not None
+    try:
         mark, namespace = owner.stdout.readline().split()
         assert mark == "UP"
-        assert len(processes_in(namespace)) >= 4
+        assert len(processes_in(namespace)) >= 3, "process 1, VBoxSVC, VBoxHeadless"
         owner.send_signal(how)
-        try:
-            eventually(lambda: not processes_in(namespace), 10, "all have ended")
-        finally:
-            owner.kill()
+        eventually(lambda: not processes_in(namespace), 30, "all have ended")
+    finally:
+        owner.kill()
+        owner.communicate()
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()

@@ -23,6 +23,7 @@ class Guest:
         """Connect to a guest by the socket which VirtualBox offers as its serial port."""
         self.name = name
         self._socket = _connect(serial)
+        self._interrupted = False
 
     def __repr__(self) -> str:
         return f"<Guest {self.name}>"
@@ -44,18 +45,16 @@ class Guest:
             f"echo '<{mark} '$?'>'\n"
         )
         answer = re.compile(rf"<{re.escape(mark)}>\r?\n(.*?)<{re.escape(mark)} (\d+)>", re.DOTALL)
-        deadline = time.monotonic() + timeout
         said = ""
         try:
+            self._await_new_shell()
+            deadline = time.monotonic() + timeout
             self._socket.sendall(line.encode())
             while not (found := answer.search(said)):
-                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-                received = self._socket.recv(65536)
-                if not received:
-                    raise TestbedError(f"{self.name} ended while it ran: {command}\n{said}")
-                said += received.decode(errors="replace")
+                said += self._receive(deadline)
         except TimeoutError:
-            self._interrupt()
+            self._socket.sendall(b"\x03")  # Control-C ends the shell, which is followed by another
+            self._interrupted = True
             raise TestbedError(
                 f"{self.name}: no end within {timeout:g} s: {command}\n{_after(mark, said)}"
             ) from None
@@ -66,10 +65,27 @@ class Guest:
             raise TestbedError(f"{self.name}: {command}: exit code {code}\n{output}")
         return output
 
-    def _interrupt(self) -> None:
-        """Type Control-C, which ends the guest's shell; it is followed by a new one."""
-        self._socket.settimeout(5)
-        self._socket.sendall(b"\x03")
+    def _receive(self, deadline: float) -> str:
+        self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+        received = self._socket.recv(65536)
+        if not received:
+            raise ConnectionResetError("it has ended")
+        return received.decode(errors="replace")
+
+    def _await_new_shell(self) -> None:
+        """After an interrupt, say something until it is heard: at first the line is flushed."""
+        deadline = time.monotonic() + 60
+        while self._interrupted:
+            mark = f"{os.getpid()}.{next(_numbers)}"
+            self._socket.sendall(f"echo '<{mark}''>'\n".encode())
+            said, patience = "", min(deadline, time.monotonic() + 2)
+            try:
+                while f"<{mark}>" not in said:
+                    said += self._receive(patience)
+                self._interrupted = False
+            except TimeoutError:
+                if patience == deadline:
+                    raise
 
     def online(self) -> frozenset[int]:
         """Return the CPUs that the guest has online."""

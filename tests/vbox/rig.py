@@ -223,10 +223,11 @@ class VirtualBox:
             try:
                 if (process / "comm").read_text().strip() != comm:
                     continue
-                if (process / "ns/pid").readlink() == namespace:
-                    # That of a process which has ended, but is not reaped yet, is empty.
-                    if argv := (process / "cmdline").read_bytes().decode(errors="replace"):
-                        yield int(process.name), argv.split("\0")
+                if (process / "ns/pid").readlink() != namespace:
+                    continue
+                argv = (process / "cmdline").read_bytes().decode(errors="replace")
+                if argv:  # else it has ended, but is not reaped yet
+                    yield int(process.name), argv.split("\0")
             except OSError:
                 continue  # it has ended meanwhile
 
