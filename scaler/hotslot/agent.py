@@ -21,7 +21,7 @@ from hotslot import __version__
 from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
 from hotslot.config import DEFAULT_PATH, Config, load
 from hotslot.drains import Span
-from hotslot.errors import ConfigError, HotslotError, Problem
+from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
 from hotslot.readiness import notify
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
@@ -41,6 +41,7 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
     """Run the agent until ``stop`` is set; VMs and jobs go on after it."""
     parts = wire(config, writer, past)
     try:
+        await _claim(config, parts)
         await parts.loop.look_at_all()
         async with _serving(config, parts):
             notify("READY=1")
@@ -57,6 +58,17 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
     finally:
         notify("STOPPING=1")
         await parts.close()
+
+
+async def _claim(config: Config, parts: Parts) -> None:
+    """Be the only agent that sizes these VMs; AlreadyClaimed when another one is."""
+    for worker in config.workers:
+        try:
+            await parts.driver.claim(worker.vm_name)
+        except AlreadyClaimed:
+            raise
+        except DriverError as error:
+            log.warning("%s: not claimed yet: %s", worker.name, error)
 
 
 async def _beat(parts: Parts, interval_s: float) -> None:

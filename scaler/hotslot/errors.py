@@ -44,6 +44,10 @@ class VmGone(DriverError):
     """The VM does not run or does not exist: stop acting on it, look again next cycle."""
 
 
+class AlreadyClaimed(DriverError):
+    """Another hotslot sizes this VM: refuse to start."""
+
+
 class ActionRefused(DriverError):
     """The hypervisor said no: record as refused, retry with back-off."""
 

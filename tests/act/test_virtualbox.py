@@ -205,7 +205,9 @@ async def test_a_call_that_hangs_is_killed_when_it_is_cancelled(
 ) -> None:
     box.fault("w1", Fault.HANG, on="plugcpu")
     task = asyncio.create_task(driver.plug("w1", {1}))
-    await asyncio.sleep(0.3)
+    while not actions(box):
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
     began = asyncio.get_running_loop().time()
     task.cancel()
     await asyncio.wait({task})
@@ -350,6 +352,27 @@ async def test_a_plug_that_was_lost_is_told_done_with_another_vcpu_and_undone(
         await hand.reach(3)
     assert vm.attached == {0, 2, 3}
     assert hand.events[-1].detail == "vCPU 1 in doubt taken back"
+
+
+async def test_a_lost_plug_that_cannot_be_undone_is_given_up_until_the_vm_starts_again(
+    box: FakeVirtualBox, hand: Hand, vm: FakeVm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotslot.act.doubts.LOST_S", 0.5)
+    monkeypatch.setattr("hotslot.act.virtualbox.START_S", 0.5)
+    box.fault("w1", Fault.STUCK_PLUG)
+    await hand.reach(3)
+    for _ in range(30):
+        await hand.reach(3)
+        if hand.events[-1].result is EventResult.GUEST_SILENT:
+            break
+    else:
+        pytest.fail(str(hand.events))
+    assert (hand.actuator.attached, vm.attached) == ({0, 2, 3}, {0, 1, 2, 3})
+    event = await hand.reach(7)
+    assert (event.result, event.got_vcpus) == (EventResult.APPLIED, 7)
+    hand.actuator.want(Decision("w1", 0.0, 7, 8, "test", 0.0), 1)
+    assert await hand.actuator.settled(20)
+    assert hand.events[-1].detail.startswith("1 of its vCPUs are lost until the VM is started")
 
 
 async def test_a_late_ejection_is_cleared_by_the_second_unplug(

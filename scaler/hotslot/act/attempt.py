@@ -147,7 +147,7 @@ class Attempt:
             missing=missing & after.attached,
             lost=missing & self._vm.doubts.lost(self._loop.time()),
             late=change.unplug & self._asked,
-            undone=change.undo if trouble is None else frozenset(),
+            undo=change.undo,
             limit=change.limit,
             overtaken=self._stop.done(),
         )
@@ -192,7 +192,7 @@ class Attempt:
         """Wait until plugged vCPUs run; return those not seen when the wait was over."""
         if not change.plug or after.capped:
             return frozenset()
-        missing = self._vm.doubts.unseen
+        missing = self._vm.doubts.unseen & after.attached
         if len(after.attached) != aim:
             return missing
         self.stage = Stage.ONLINE

@@ -126,7 +126,7 @@ class Driver(Protocol):
     async def claim(self, vm: str) -> None:
         """Be the only hotslot that acts on this VM, until ``close``.
 
-        DriverError when another process has claimed it, VmGone when there is no such VM; a driver
+        AlreadyClaimed when another process has it, VmGone when there is no such VM; a driver
         whose hypervisor admits one client only has nothing to do.
         """
         ...

@@ -63,7 +63,7 @@ class Findings:
 
     ``aim`` is the target as far as the VM can have it, ``limit`` says why it is not the target.
     ``missing`` are attached vCPUs that were not seen running, ``lost`` those that are not in the
-    guest at all, ``undone`` ones in doubt that were taken back, ``late`` unplugged ones that an
+    guest at all, ``undo`` ones in doubt that were to be taken back, ``late`` unplugged ones that an
     earlier attempt had asked for in vain. ``overtaken``: a newer target came and the attempt was
     cut short.
     """
@@ -75,7 +75,7 @@ class Findings:
     missing: Collection[int] = ()
     lost: Collection[int] = ()
     late: Collection[int] = ()
-    undone: Collection[int] = ()
+    undo: Collection[int] = ()
     limit: str = ""
     overtaken: bool = False
 
@@ -83,15 +83,17 @@ class Findings:
 def judge(found: Findings) -> tuple[EventResult, str]:
     """Return the result and, in words, what an administrator should know about it."""
     trouble = words(found.trouble) if found.trouble else ""
+    held = f"{vcpus(found.got)} attached"
+    if found.undo and found.trouble:
+        return _class_of(found.trouble), f"{trouble}; {named(found.undo)} left in doubt; {held}"
     if found.got == found.target and not found.missing:
         told = [
             f"an earlier attempt had asked for {named(found.late)} in vain" if found.late else "",
-            f"{named(found.undone)} in doubt taken back" if found.undone else "",
+            f"{named(found.undo)} in doubt taken back" if found.undo else "",
             f"in spite of: {trouble}" if trouble else "",
         ]
         result = EventResult.EJECTED_LATE if found.late else EventResult.APPLIED
         return result, "; ".join(filter(None, told))
-    held = f"{vcpus(found.got)} attached"
     if found.overtaken:
         unseen = f", {named(found.missing)} not yet seen running" if found.missing else ""
         return EventResult.TIMED_OUT, f"cut short by a newer target: {held}{unseen}"

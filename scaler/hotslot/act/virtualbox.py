@@ -47,6 +47,10 @@ _DEBIAN = Path("/usr/lib/virtualbox/VBoxManage")
 """Debian's ``VBoxManage`` in PATH is a wrapper that warns on stdout; this is what it calls."""
 
 
+MOST_VCPUS = 33
+"""``plugcpu`` takes 1 to 32 and acts on vCPU 0 for more, though a VM can have 64."""
+REPLACED_WITHIN_S = 0.2
+"""VirtualBox replaces a settings file by two renames: for a moment there is none."""
 START_S = 8.0
 """A guest starts a plugged vCPU in 0.1 s, in VirtualBox's interpreter in 1-3 s, or not at all."""
 LOOK_S = 0.05
@@ -100,9 +104,10 @@ class VirtualBoxDriver:
         """Read the attached set; asks VirtualBox only where the VM's settings are, once."""
         settings = await self._settings(vm)
         pid = self._pid(vm, settings)
+        most = min(settings.max_vcpus, MOST_VCPUS)
         if not self._may_cap or settings.cap_pct == 100:
-            return VmState(settings.attached, settings.max_vcpus, pid)
-        return VmState(shown(settings), settings.max_vcpus, pid, capped=True)
+            return VmState(settings.attached, most, pid)
+        return VmState(shown(settings), most, pid, capped=True)
 
     async def claim(self, vm: str) -> None:
         """Be the only one that sizes this VM, until ``close``; DriverError when another does."""
@@ -165,10 +170,14 @@ class VirtualBoxDriver:
         self._files.clear()
 
     async def _settings(self, vm: str) -> Settings:
-        known = self._files.get(vm)
-        if known is None or not known.path.exists():
-            known = self._files[vm] = SettingsFile(vm, await self._path(vm))
-        return known.read()
+        file = self._files.get(vm)
+        settings = await _read(file) if file else None
+        if settings is None:
+            file = self._files[vm] = SettingsFile(vm, await self._path(vm))
+            settings = await _read(file)
+            if settings is None:
+                raise DriverError(vm, f"{file.path} is missing; is driver.root right?")
+        return settings
 
     def _running(self, settings: Settings) -> int | None:
         return self._processes.pid(settings.uuid, settings.owner)
@@ -193,8 +202,9 @@ class VirtualBoxDriver:
     async def _checked(self, vm: str, vcpus: Collection[int]) -> Settings:
         settings = await self._settings(vm)
         self._pid(vm, settings)
-        if wrong := [index for index in set(vcpus) if not 0 <= index < settings.max_vcpus]:
-            what = f"the VM has vCPUs 0 to {settings.max_vcpus - 1}; there is no {named(wrong)}"
+        most = min(settings.max_vcpus, MOST_VCPUS)
+        if wrong := [index for index in set(vcpus) if not 0 <= index < most]:
+            what = f"the VM has vCPUs 0 to {most - 1} to plug; there is no {named(wrong)}"
             raise OverCeiling(vm, what)
         return settings
 
@@ -232,6 +242,15 @@ class VirtualBoxDriver:
     async def _cap(self, vm: str, settings: Settings, vcpus: int, *, of: int = 0) -> None:
         pct = cap_pct(vcpus, of or len(settings.attached))
         await self._control(vm, "cpuexecutioncap", pct)
+
+
+async def _read(file: SettingsFile) -> Settings | None:
+    """Read a settings file, waiting out the moment in which VirtualBox replaces it."""
+    for _ in range(round(REPLACED_WITHIN_S / 0.01)):
+        if settings := file.read():
+            return settings
+        await asyncio.sleep(0.01)
+    return None
 
 
 def _disabled(vm: str) -> HotplugDisabled:

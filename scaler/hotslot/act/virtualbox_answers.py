@@ -58,6 +58,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], type[DriverError], str], ...] = tuple(
         (r"^Invalid machine state: (Saved|PoweredOff|Aborted)", VmGone, ""),
         (r"^Invalid machine state: ", ActionRefused, ""),
         (r"is already locked (by|for) a session", MachineLocked, ""),
+        (r"^An unexpected process .* has tried to lock the machine", MachineLocked, ""),
         (r"^The machine is not mutable|^The object is in use", MachineLocked, ""),
         (r"^Failed to create the VirtualBox object", ServiceGone, "VBoxSVC does not answer"),
         (r"NS_ERROR_(CALL_FAILED|ABORT|FACTORY_NOT_REGISTERED)", ServiceGone, ""),

@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from hotslot.errors import DriverError
+from hotslot.errors import AlreadyClaimed, DriverError
 
 _LOCKS = Path("/proc/locks")
 
@@ -24,7 +24,7 @@ class Claims:
         self._open = ExitStack()
 
     def take(self, vm: str, folder: Path) -> None:
-        """Claim a VM; once more is no error. DriverError when another process has it."""
+        """Claim a VM; once more is no error. AlreadyClaimed when another process has it."""
         if self._held.get(vm) == folder:
             return
         try:
@@ -37,7 +37,7 @@ class Claims:
             holder = _holder(descriptor)
             os.close(descriptor)
             words = f"another hotslot ({holder}) sizes it; two on one VM would undo each other"
-            raise DriverError(vm, words) from error
+            raise AlreadyClaimed(vm, words) from error
         self._open.callback(os.close, descriptor)
         self._held[vm] = folder
 

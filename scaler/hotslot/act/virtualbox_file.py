@@ -60,8 +60,11 @@ class SettingsFile:
         self._seen: tuple[int, int, int] | None = None
         self._settings: Settings | None = None
 
-    def read(self) -> Settings:
-        """Return what the file says now; DriverError when it cannot be read or makes no sense."""
+    def read(self) -> Settings | None:
+        """Return what the file says now; None if there is no such file.
+
+        DriverError when it cannot be read or makes no sense.
+        """
         try:
             with self.path.open("rb") as file:
                 stat = os.fstat(file.fileno())
@@ -69,6 +72,8 @@ class SettingsFile:
                 if self._settings is None or seen != self._seen:
                     self._settings = replace(parse(file.read(MOST_BYTES + 1)), owner=stat.st_uid)
                     self._seen = seen
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise DriverError(self._vm, f"{self.path}: {error.strerror}") from error
         except ValueError as error:
