@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotslot.act.virtualbox import DriverSettings
 from hotslot.config import Config, load, parse
 from hotslot.errors import ConfigError
 
@@ -38,6 +39,11 @@ def test_the_shipped_file_names_every_key() -> None:
         section = getattr(shipped, name)
         if hasattr(section, "model_fields_set") and not section.model_extra:
             assert section.model_fields_set == set(type(section).model_fields), field
+
+
+def test_the_shipped_driver_has_every_key_with_its_default() -> None:
+    shipped = load(SHIPPED).driver
+    assert (shipped.name, shipped.settings) == ("virtualbox", DriverSettings().model_dump())
 
 
 def test_every_problem_is_reported_at_once_with_its_path() -> None:
