@@ -307,13 +307,16 @@ class Hand:
             deadline_s=deadline_s,
         )
 
+    def want(self, to: int) -> None:
+        held = self.actuator.granted or 1
+        self.actuator.want(Decision("w1", 0.0, held, to, "test", 0.0), 1)
+
     async def reach(self, to: int, within_s: float = 20.0) -> Event:
         """Want this many vCPUs every 0.1 s until the VM has them and nothing is in doubt."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within_s
         while True:
-            held = self.actuator.granted or 1
-            self.actuator.want(Decision("w1", 0.0, held, to, "test", 0.0), 1)
+            self.want(to)
             await asyncio.sleep(0.1)
             last = self.events[-1] if self.events else None
             if last and self.actuator.granted == to and not self.actuator.busy:
@@ -368,10 +371,9 @@ async def test_a_lost_plug_that_cannot_be_undone_is_given_up_until_the_vm_starts
     else:
         pytest.fail(str(hand.events))
     assert (hand.actuator.attached, vm.attached) == ({0, 2, 3}, {0, 1, 2, 3})
-    event = await hand.reach(7)
-    assert (event.result, event.got_vcpus) == (EventResult.APPLIED, 7)
-    hand.actuator.want(Decision("w1", 0.0, 7, 8, "test", 0.0), 1)
+    hand.want(8)
     assert await hand.actuator.settled(20)
+    assert (hand.events[-1].result, hand.events[-1].got_vcpus) == (EventResult.OVER_CEILING, 7)
     assert hand.events[-1].detail.startswith("1 of its vCPUs are lost until the VM is started")
 
 
@@ -396,11 +398,11 @@ async def test_a_late_ejection_of_what_is_wanted_again_is_found_and_mended(
     monkeypatch.setattr("hotslot.act.doubts.QUIET_S", 1.0)
     await hand.reach(2)
     box.fault("w1", Fault.LATE_EJECT)
-    hand.actuator.want(Decision("w1", 0.0, 2, 1, "test", 0.0), 1)
+    hand.want(1)
     assert await hand.actuator.settled(10)
     assert hand.events[-1].result is EventResult.GUEST_SILENT
     while vm.online != {0, 1} or len(hand.events) < 3:  # VirtualBox lists {0, 1} all the time
-        hand.actuator.want(Decision("w1", 0.0, 2, 2, "test", 0.0), 1)
+        hand.want(2)
         await asyncio.sleep(0.1)
     assert hand.events[-1].result is EventResult.APPLIED
 
@@ -415,7 +417,7 @@ async def test_what_somebody_else_did_is_an_event_of_its_own(
 
 
 async def test_one_vcpu_more_than_there_are(hand: Hand) -> None:
-    hand.actuator.want(Decision("w1", 0.0, 1, 9, "test", 0.0), 1)
+    hand.want(9)
     assert await hand.actuator.settled(20)
     assert (hand.events[-1].result, hand.events[-1].got_vcpus) == (EventResult.OVER_CEILING, 8)
 
@@ -425,7 +427,7 @@ async def test_a_call_that_hangs_ends_the_attempt_in_time(
 ) -> None:
     hand = Hand(driver, vm, deadline_s=2.0)
     box.fault("w1", Fault.HANG, on="plugcpu")
-    hand.actuator.want(Decision("w1", 0.0, 1, 2, "test", 0.0), 1)
+    hand.want(2)
     assert await hand.actuator.settled(5)
     assert hand.events[-1].result is EventResult.TIMED_OUT
     assert hand.events[-1].took_s <= 2.1
