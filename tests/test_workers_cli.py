@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hotslot.cli import cli
 from hotslot.errors import AgentUnreachable, DriverError
 from hotslot.workers_cli import workers
 
+GOLDEN = Path(__file__).parent / "golden" / "workers"
 ADDED = """\
 done     tpl has the snapshot hotslot-base
 done     is made, a linked clone of tpl
@@ -166,3 +168,15 @@ def test_memory_is_given_as_people_write_it(tmp_path: Path) -> None:
 
     for text, mib in (("32G", 32768), ("4096", 4096), ("512m", 512), ("1TiB", 1 << 20)):
         assert Memory().convert(text, None, None) == mib
+
+
+@pytest.mark.parametrize("command", ["", *sorted(workers.commands)])
+def test_help_is_as_it_was_read(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``UPDATE_GOLDEN=1`` writes it anew; read the diff."""
+    monkeypatch.setenv("COLUMNS", "100")
+    words = ["workers", command, "--help"] if command else ["workers", "--help"]
+    shown = CliRunner().invoke(cli, words, prog_name="hotslot", terminal_width=100).output
+    golden = GOLDEN / f"help{'-' * bool(command)}{command}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(shown)
+    assert shown == golden.read_text()

@@ -24,14 +24,18 @@ def as_json(command: F) -> F:
 def progress(first: str, words: str = "{}") -> Iterator[Callable[[str], None]]:
     """Say on a terminal what is going on; nothing elsewhere. ``words`` has {} for what."""
     from rich.console import Console
-    from rich.markup import escape
+    from rich.live import Live
+    from rich.spinner import Spinner
+    from rich.text import Text
 
     shown = Console(stderr=True)
     if not shown.is_terminal:
         yield lambda _: None
         return
-    with shown.status(escape(first)) as spinner:
-        yield lambda what: spinner.update(escape(words.format(what)))
+    spinner = Spinner("dots", Text(first))
+    # Lines printed meanwhile go above the spinner, but those to a file stay in the file.
+    with Live(spinner, console=shown, transient=True, redirect_stdout=sys.stdout.isatty()):
+        yield lambda what: spinner.update(text=Text(words.format(what)))
 
 
 def console() -> Any:
@@ -39,6 +43,11 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=False)
+
+
+def say(line: str) -> None:
+    """Print a line on stdout, also while a progress is shown: click.echo would write into it."""
+    sys.stdout.write(f"{line}\n")
 
 
 def print_json(value: object) -> None:

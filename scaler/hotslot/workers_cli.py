@@ -13,7 +13,7 @@ import click
 from hotslot.config import Config, load
 from hotslot.errors import AgentUnreachable, HotslotError
 from hotslot.options import Memory, Name
-from hotslot.terminal import as_json, console, fail, print_json, progress
+from hotslot.terminal import as_json, console, fail, print_json, progress, say
 
 
 @click.group(invoke_without_command=True)
@@ -208,12 +208,12 @@ def _carry_out(
     async def take() -> None:
         try:
             async for step in what(machines):
-                tell(step.words)
                 if step.kind is StepKind.WAITING:
+                    tell(step.words)
                     continue
                 steps.append(step)
                 if not json_:
-                    click.echo(_line(step.kind.value, step.words))
+                    say(f"{step.kind.value:<8} {step.words}")
         finally:
             await driver.close()
 
@@ -233,10 +233,6 @@ def _carry_out(
         fail(1, error)
     if any(step.kind is StepKind.LEFT for step in steps):
         sys.exit(1)
-
-
-def _line(kind: str, words: str) -> str:
-    return f"{kind:<8} {words}"
 
 
 def _to_add(config: Config, wanted: Any) -> dict[str, Sequence[str]]:

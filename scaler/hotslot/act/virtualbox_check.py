@@ -116,19 +116,21 @@ def vm_findings(
     if told.get("ioapic") != "on":
         what = "the I/O APIC is off: a guest has one CPU at most"
         yield Finding(subject, Level.WRONG, what, repair)
+    if told.get("effparavirtprovider", "kvm") != "kvm":
+        what = "its guest sees no KVM interface: Linux 6.9 and newer take no CPUs later"
+        yield Finding(subject, Level.WARN, what, repair)
     if settings.cap_pct < 100:
         what = f"its vCPUs may run {settings.cap_pct} % of the time only"
         remedy = f"VBoxManage controlvm {vm} cpuexecutioncap 100, unless hotslot caps it"
         yield Finding(subject, Level.WARN, what, remedy)
     if told.get("autostart-enabled") == "off":
-        remedy = f"VBoxManage modifyvm {vm} --autostart-enabled on (when it is off)"
-        yield Finding(subject, Level.WARN, "does not start with the host", remedy)
+        yield Finding(subject, Level.WARN, "does not start with the host", repair)
     state = told.get("VMState", "unknown")
     if not running:
         yield Finding(subject, Level.WRONG, f"is {state}", f"hotslot workers start {vm}")
     elif state != "running":
         what = f"is {state}: its guest cannot take or give up vCPUs"
-        yield Finding(subject, Level.WARN, what, f"VBoxManage controlvm {vm} resume")
+        yield Finding(subject, Level.WARN, what, f"hotslot workers repair {vm}")
     else:
         yield _additions(subject, told)
 
