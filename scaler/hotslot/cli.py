@@ -15,9 +15,11 @@ from typing import Any
 import click
 
 from hotslot import __version__
+from hotslot.assess_cli import assess
 from hotslot.config import DEFAULT_PATH, load
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.options import Moment
+from hotslot.replay.cli import replay
 from hotslot.terminal import as_json, console, fail, print_json, progress
 from hotslot.workers_cli import workers
 
@@ -179,6 +181,8 @@ def job(path: Path, json_: bool, job_id: str) -> None:
 
 
 cli.add_command(workers)
+cli.add_command(replay)
+cli.add_command(assess)
 
 
 def main() -> None:

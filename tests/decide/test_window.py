@@ -115,7 +115,7 @@ def test_a_long_time_without_the_agent_proves_demand_but_no_idleness() -> None:
 def test_a_sample_that_is_too_short_tells_nothing() -> None:
     blink = sample(2.0, 2, interval_s=0.01)
     assert wish([*steady(0.5, 2, 60), blink]).vcpus == 2 - 1
-    assert wish([blink]) == Wish(2, "1 samples, all too short; keep 2")
+    assert wish([blink]) == Wish(2, "samples all too short; keep 2")
 
 
 def test_a_step_of_the_wall_clock_changes_nothing() -> None:

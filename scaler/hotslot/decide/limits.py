@@ -11,9 +11,10 @@ Outer limits win. ``limited`` nests them in this order, from the outside:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard
 
 from hotslot.decide.parameters import refuse_fractions, refuse_outside
-from hotslot.decide.policy import Policy, View
+from hotslot.decide.policy import Course, Lawful, Policy, View
 from hotslot.model import Wish
 
 
@@ -94,15 +95,52 @@ class UpToRequest:
         return _but(wish, view.request, f"limited to the request of {view.request}")
 
 
+class Limits(NamedTuple):
+    """All limits as numbers, for laws; ``limited`` and ``within`` apply them in the same order."""
+
+    floor: float
+    ceiling: float
+    cooldown_s: float
+    max_step_down: float
+
+
+def within(limits: Limits, vcpus: int, granted: int, request: int, since_change_s: float) -> int:
+    """Return what all limits leave of a wish; ``since_change_s`` may be infinite."""
+    size = min(vcpus, request)
+    size = max(size, granted - int(limits.max_step_down))
+    if size < granted and abs(since_change_s) < limits.cooldown_s:
+        size = granted
+    return max(int(limits.floor), min(int(limits.ceiling), size))
+
+
+class OneWorker:
+    """A policy with a law on its way through one worker's jobs."""
+
+    def __init__(self, policy: Lawful) -> None:
+        self._policy = policy
+        self._course = Course(policy)
+
+    def wish(self, view: View) -> Wish:
+        seen, choice = self._course.follow(view)
+        return Wish(choice.vcpus, self._policy.words(seen, choice))
+
+
 def limited(
-    policy: Policy, *, floor: int, ceiling: int, cooldown_s: float, max_step_down: int
+    policy: Policy | Lawful, *, floor: int, ceiling: int, cooldown_s: float, max_step_down: int
 ) -> Policy:
     """Put all limits round a policy, in the order that this module's docstring gives.
 
+    What is returned remembers what its law knows of one worker: make one for each.
     Raises ValueError for a limit that makes no sense.
     """
-    slow = CoolDown(Stepped(UpToRequest(policy), max_step_down), cooldown_s)
+    inner: Policy = OneWorker(policy) if is_lawful(policy) else policy
+    slow = CoolDown(Stepped(UpToRequest(inner), max_step_down), cooldown_s)
     return Bounded(slow, floor, ceiling)
+
+
+def is_lawful(policy: Policy | Lawful) -> TypeGuard[Lawful]:
+    """Tell a policy that has a law from one that only answers ``wish``."""
+    return hasattr(policy, "law")
 
 
 def _but(wish: Wish, vcpus: int, words: str) -> Wish:

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hotslot.decide.demand import demand_cores, newest_first, steady
+from hotslot.decide.law import (
+    DUST,
+    RING,
+    Choice,
+    Numbers,
+    Seen,
+    State,
+    forget,
+    length_of,
+    mean_of,
+    remember,
+)
 from hotslot.decide.parameters import refuse_fractions, refuse_outside
-from hotslot.decide.policy import View
-from hotslot.model import Sample, Wish
+from hotslot.decide.policy import Ruled
+
+_SIZE, _RING = 0, 1
+_TOO_SOON, _ADD, _REMOVE, _KEEP = 0, 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
+    """See ``Threshold``. The choice's figures: percent used, seconds seen."""
+    add_above, remove_below, step, every_s = numbers[0], numbers[1], numbers[2], numbers[3]
+    granted = int(seen.granted)
+    if seen.before != state[_SIZE] or seen.steady == 0.0:
+        forget(state, _RING)
+        state[_SIZE] = seen.before
+    if seen.steady != 0.0:
+        remember(state, _RING, every_s, seen.interval_s, seen.demand)
+    seen_s = length_of(state, _RING, every_s)
+    if seen.granted != seen.before:
+        seen_s = 0.0
+    if seen_s < every_s - DUST:
+        return Choice(granted, _TOO_SOON, 0.0, seen_s, 0.0)
+    pct = 100 * mean_of(state, _RING, every_s) / max(1, granted)
+    if pct > add_above:
+        return Choice(granted + int(step), _ADD, pct, seen_s, 0.0)
+    if pct < remove_below:
+        return Choice(max(1, granted - int(step)), _REMOVE, pct, seen_s, 0.0)
+    return Choice(granted, _KEEP, pct, seen_s, 0.0)
+
+
+@dataclass(frozen=True)
+class Threshold(Ruled):
     """Every ``every_s`` seconds: mean use above ``add_above_pct`` of what is granted adds
     ``step`` vCPUs, below ``remove_below_pct`` removes as many.
 
@@ -25,6 +59,7 @@ class Threshold:
     remove_below_pct: float = 30.0
     step: int = 1
     every_s: float = 5.0
+    law = staticmethod(law)
 
     def __post_init__(self) -> None:
         refuse_outside(
@@ -40,30 +75,24 @@ class Threshold:
                 f"add_above_pct {self.add_above_pct:g}"
             )
 
-    def wish(self, view: View) -> Wish:
-        """Return one step up, one step down, or what is granted."""
-        seen = _since_change(view, self.every_s)
-        seen_s = sum(sample.interval_s for sample in seen)
-        if seen_s < self.every_s:
-            words = f"{view.granted} cores for {seen_s:.0f} s, judged after {self.every_s:g} s"
-            return Wish(view.granted, words)
-        used = sum(demand_cores(sample) * sample.interval_s for sample in seen) / seen_s
-        pct = 100 * used / max(1, view.granted)
-        words = f"mean of {self.every_s:g} s is {pct:.0f} % of {view.granted} cores"
-        if pct > self.add_above_pct:
-            words += f", above {self.add_above_pct:g} %; add {self.step}"
-            return Wish(view.granted + self.step, words)
-        if pct < self.remove_below_pct:
-            words += f", below {self.remove_below_pct:g} %; remove {self.step}"
-            return Wish(max(1, view.granted - self.step), words)
-        return Wish(view.granted, f"{words}; keep {view.granted}")
+    def numbers(self) -> Numbers:
+        return (
+            float(self.add_above_pct),
+            float(self.remove_below_pct),
+            float(self.step),
+            float(self.every_s),
+        )
 
+    def room(self, request: int) -> int:  # noqa: ARG002
+        return _RING + RING
 
-def _since_change(view: View, span_s: float) -> Sequence[Sample]:
-    """Return the last samples, newest first, that were wholly taken with what is granted now."""
-    seen: list[Sample] = []
-    for sample in newest_first(view.samples, span_s):
-        if sample.granted_vcpus != view.granted or not steady(sample):
-            break
-        seen.append(sample)
-    return seen
+    def words(self, seen: Seen, choice: Choice) -> str:
+        cores = f"{seen.granted:.0f} cores"
+        if choice.why == _TOO_SOON:
+            return f"{cores} for {choice.b:.0f} s, judged after {self.every_s:g} s"
+        words = f"mean of {self.every_s:g} s is {choice.a:.0f} % of {cores}"
+        if choice.why == _ADD:
+            return f"{words}, above {self.add_above_pct:g} %; add {self.step}"
+        if choice.why == _REMOVE:
+            return f"{words}, below {self.remove_below_pct:g} %; remove {self.step}"
+        return f"{words}; keep {choice.vcpus}"

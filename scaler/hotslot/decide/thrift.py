@@ -1,0 +1,134 @@
+"""The policy ``hotslot``: take back what has idled for longer than taking it back could cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hotslot.decide.law import DUST, SHORTEST_S, Choice, Numbers, Seen, State, saturated
+from hotslot.decide.parameters import refuse_outside
+from hotslot.decide.policy import Ruled
+
+EVENT_S = 0.5
+"""What a change of a worker's vCPUs costs its job: it stands still that long."""
+
+SETTLE_S = 3.0
+"""After a change: until samples show what the job does with it."""
+
+GROWN_S = 6.0
+"""After growing: so long a burst may last before it counts as a new phase."""
+
+ALLOWANCE_S = 1000.0
+"""A job's harm is weighed against its life and this: a few events of a young job are no sign."""
+
+COARSE_S = 15.0
+"""A sample longer than this proves demand, but not that there was none: peaks average away."""
+
+SATURATED = 0.99
+
+_NOW, _SIZE, _CHANGED, _GROWN, _HARM, _LAST_NEEDED = 0, 1, 2, 3, 4, 5
+_KEEP, _SHRINK, _SATURATED, _SETTLING = 0, 1, 2, 3
+
+
+def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
+    """See ``Thrift``. The choice's figures: the most wanted, seconds without more, patience."""
+    patience_s, budget, margin, power = numbers[0], numbers[1], numbers[2], numbers[3]
+    state[_NOW] += seen.interval_s
+    now = state[_NOW]
+    _notice_change(state, seen.granted, now)
+    granted, request = int(seen.granted), int(seen.request)
+    if seen.interval_s < SHORTEST_S:
+        return Choice(granted, _SETTLING, 0.0, 0.0, 0.0)
+    hidden = saturated(seen, SATURATED)
+    needed = min(request, math.ceil(seen.demand * (1 + margin) - DUST))
+    if seen.interval_s > COARSE_S:
+        needed = request
+    if hidden:
+        needed = max(needed, int(seen.before) + 1)
+    for level in range(1, min(needed, request)):
+        state[_LAST_NEEDED + level] = now
+    if hidden:
+        return Choice(request, _SATURATED, seen.demand, 0.0, 0.0)
+    if now - state[_CHANGED] < SETTLE_S or now - state[_GROWN] < GROWN_S:
+        return Choice(granted, _SETTLING, seen.demand, now - state[_CHANGED], 0.0)
+    idle, best = 0.0, granted
+    for level in range(1, granted):
+        area = (granted - level) ** numbers[5] * (now - state[_LAST_NEEDED + level])
+        if area > idle:
+            idle, best = area, level
+    strain = 1 + 100 * state[_HARM] / (budget * (now + numbers[4]))
+    wait = patience_s * strain**power * request ** numbers[5]
+    idle_s = now - state[_LAST_NEEDED + best] if best < granted else 0.0
+    if best < granted and idle >= wait:
+        return Choice(best, _SHRINK, idle_s, idle, wait)
+    return Choice(granted, _KEEP, idle_s, idle, wait)
+
+
+def _notice_change(state: State, granted: float, now: float) -> None:
+    """Note when the size changed, which way, and what that cost."""
+    if state[_SIZE] == 0.0:
+        state[_SIZE] = granted
+        state[_CHANGED] = state[_GROWN] = now - GROWN_S
+    elif granted != state[_SIZE]:
+        if granted > state[_SIZE]:
+            state[_GROWN] = now
+        state[_SIZE] = granted
+        state[_CHANGED] = now
+        state[_HARM] += EVENT_S
+
+
+@dataclass(frozen=True)
+class Thrift(Ruled):
+    """Take vCPUs back once they have idled for longer than their job could lose by it.
+
+    For each size below what is granted it knows for how long demand (plus ``margin_pct``) would
+    have fitted. Idle core-seconds of a size = cores it would free x that time; the size with the
+    most of them is taken when they reach patience x request. So half of a worker is taken back
+    after twice the patience, a tenth after ten times; as in ski rental, waiting until the loss
+    equals the price is never worse than twice the best in hindsight, whatever the job does.
+
+    - patience = ``patience_s``, or 0.9 s x budget^-1.3 (17 s at 0.1 %): the price of an event,
+      learned over trace sets for each ``harm_budget_pct``, the run time that jobs may lose.
+    - A job that has had many changes waits longer: x sqrt(1 + its own loss / its budget).
+    - Saturated (99 % of what is granted, below the request): demand is hidden; back to the request
+      at once. What was wanted before still counts, so a false alarm is soon over.
+    Worked: 2 of 8 busy at 0.1 %: sizes 3…7 fit; after 17 x 8 / 5 = 27 s, 3 are left.
+    """
+
+    harm_budget_pct: float = 0.1
+    margin_pct: float = 5.0
+    patience_s: float = 0.0
+    law = staticmethod(law)
+
+    def __post_init__(self) -> None:
+        refuse_outside(
+            harm_budget_pct=(self.harm_budget_pct, 0.001, 100),
+            margin_pct=(self.margin_pct, 0, 1000),
+            patience_s=(self.patience_s, 0, 86_400),
+        )
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a whole request must idle before it is worth an event."""
+        return self.patience_s or max(1.0, 0.9 * self.harm_budget_pct**-1.3)
+
+    def numbers(self) -> Numbers:
+        budget, margin = float(self.harm_budget_pct), self.margin_pct / 100
+        return (float(self.patience), budget, margin, 1.0, ALLOWANCE_S, 1.0)
+
+    def room(self, request: int) -> int:
+        return _LAST_NEEDED + request + 1
+
+    def words(self, seen: Seen, choice: Choice) -> str:
+        cores = f"{seen.granted:.0f} cores"
+        wanted = f"{seen.demand:.1f} of {cores} wanted"
+        if choice.why == _SATURATED:
+            return f"saturated: {wanted}; back to the request of {choice.vcpus}"
+        if choice.why == _SETTLING:
+            return f"{wanted}, changed a moment ago; keep {choice.vcpus}"
+        if choice.why == _SHRINK:
+            return (
+                f"{choice.vcpus} of {cores} would have done for {choice.a:.0f} s: "
+                f"{choice.b:.0f} core-seconds idle, worth a change from {choice.c:.0f} on"
+            )
+        return f"{wanted}; {choice.b:.0f} core-seconds idle of {choice.c:.0f}; keep {choice.vcpus}"

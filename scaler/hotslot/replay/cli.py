@@ -1,0 +1,189 @@
+"""``hotslot replay``: what policies would have done to recorded jobs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hotslot.decide.policies import build
+from hotslot.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from hotslot.decide.policy import Lawful
+    from hotslot.replay.replay import Setting
+
+DEFAULTS = ("static", "threshold", "window", "vpa", "autopilot", "holt", "harvest", "hotslot")
+
+
+@click.command()
+@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--policy", "names", multiple=True, metavar="NAME[:key=value…]",
+              help="A policy with parameters; repeat to compare. Default: all.")  # fmt: skip
+@click.option("--host-cores", type=click.IntRange(1, 1024),
+              help="Replay a whole host with so many cores and a queue of all jobs.")  # fmt: skip
+@click.option("--all", "everything", is_flag=True,
+              help="Every job whole; default: the model's choice (docs/replay.md).")  # fmt: skip
+@click.option("--cooldown", type=click.FloatRange(0, 3600), default=0.0, show_default=True,
+              help="The limit limits.cooldown_s, in seconds.")  # fmt: skip
+@click.option("--svg", "svg_path", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the plot of the trade-off to this file.")  # fmt: skip
+@click.option("--json", "json_", is_flag=True, help="Print JSON for programs.")
+def replay(
+    traces: tuple[Path, ...],
+    names: tuple[str, ...],
+    host_cores: int | None,
+    everything: bool,
+    cooldown: float,
+    svg_path: Path | None,
+    json_: bool,
+) -> None:
+    """Show what policies would have done to recorded jobs.
+
+    Runs the agent's own policies over trace sets (directories with jobs.parquet and
+    samples.parquet), second by second: a decision takes effect a second later and stalls the job
+    for half a second.
+
+    \b
+    Examples:
+      hotslot replay traces/last-month
+      hotslot replay traces/a traces/b --policy hotslot:harm_budget_pct=0.25 --policy window
+      hotslot replay traces/a --host-cores 64 --json
+    """
+    from hotslot.decide.limits import Limits
+    from hotslot.replay.replay import Setting
+
+    policies = {name: parsed(name) for name in names or DEFAULTS}
+    setting = Setting(limits=Limits(1.0, 1024.0, cooldown, 1024.0))
+    if host_cores:
+        _host(traces, policies, host_cores, setting, everything, json_)
+    else:
+        _each(traces, policies, setting, everything, svg_path, json_)
+
+
+def parsed(text: str) -> Lawful:
+    """Return the policy that ``NAME[:key=value…]`` names; keys are separated by : or , both.
+
+    Raises ConfigError. Worked: ``window:window_s=30:margin_pct=5``.
+    """
+    from hotslot.decide.limits import is_lawful
+
+    name, *pairs = text.replace(",", ":").split(":")
+    parameters: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            what = f"{pair!r} is no key=value"
+            raise ConfigError("--policy", [Problem(text, what)])
+        parameters[key] = _value(value)
+    policy: Any = build(name, parameters)
+    if not is_lawful(policy):
+        raise ConfigError("--policy", [Problem(name, "has no law, and cannot be replayed")])
+    return policy
+
+
+def _value(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _each(
+    paths: tuple[Path, ...],
+    policies: dict[str, Lawful],
+    setting: Setting,
+    everything: bool,
+    svg_path: Path | None,
+    json_: bool,
+) -> None:
+    from hotslot.replay.figures import figures, sums
+    from hotslot.replay.page import TradeOff, table
+    from hotslot.replay.replay import ORACLES, outcomes
+    from hotslot.replay.svg import picture
+    from hotslot.replay.traces import Choose, chunks
+    from hotslot.report.table import console
+
+    done: dict[str, list[Any]] = {name: [] for name in (*policies, *ORACLES)}
+    with _progress() as tell:
+        for path in paths:
+            for jobs in chunks(path, Choose(everything)):
+                tell(f"{path.name}: {len(jobs):,} jobs", float(jobs.life_s.sum()) * len(policies))
+                for name, policy in policies.items():
+                    out = outcomes(policy, jobs, setting, lambda job_s: tell("", job_s))
+                    done[name].append(sums(jobs, out))
+                for name, oracle in ORACLES.items():
+                    done[name].append(sums(jobs, oracle(jobs)))
+    if not any(done.values()):
+        raise ConfigError("replay", [Problem(str(paths[0]), "no job to replay; try --all")])
+    rows = [figures(name, parts) for name, parts in done.items()]
+    if svg_path:
+        svg_path.write_text(picture(rows), encoding="utf-8")
+    if json_:
+        only = [row.as_json() for row in rows if row.policy in policies]
+        click.echo(json.dumps(only, indent=2, allow_nan=False))
+        return
+    page = console()
+    page.print(table(rows))
+    page.print(TradeOff(rows))
+
+
+def _host(
+    paths: tuple[Path, ...],
+    policies: dict[str, Lawful],
+    host_cores: int,
+    setting: Setting,
+    everything: bool,
+    json_: bool,
+) -> None:
+    from hotslot.replay.host import gains, on_host
+    from hotslot.replay.page import host_table
+    from hotslot.replay.traces import Choose, whole
+    from hotslot.report.table import console
+
+    asked = {"static": parsed("static"), **policies}
+    rows = []
+    for path in paths:
+        jobs = whole(path, Choose(everything))
+        if int(jobs.cap.min()) > host_cores:
+            what = f"no job fits {host_cores} cores"
+            raise ConfigError("--host-cores", [Problem(str(path), what)])
+        with _progress() as tell:
+            tell(path.name, float(len(asked)))
+            found = []
+            for name, policy in asked.items():
+                found.append(on_host(name, policy, jobs, host_cores, setting))
+                tell("", 1.0)
+        rows.extend(gains(found))
+    if json_:
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2, allow_nan=False))
+        return
+    console().print(host_table(rows))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Yield what takes a title with the work ahead, or work that is done; a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _title, _work: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def tell(title: str, work: float) -> None:
+            if title:
+                bar.reset(task, description=title, total=work)
+            else:
+                bar.advance(task, work)
+
+        yield tell

@@ -1,0 +1,193 @@
+"""Trace sets: jobs and the cores they kept busy, as two Parquet files in a directory.
+
+- ``jobs.parquet``: ``job``, ``name``, ``app``, ``cap`` (cores requested), ``dt`` (s a sample),
+  ``n`` (samples), ``start`` (s since the first job)
+- ``samples.parquet``: ``job``, ``k`` (0…n-1), ``cores`` (mean busy cores), in the order of the jobs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hotslot.errors import HotslotError
+
+COARSE_DT_S = 30.0
+"""Sets sampled this coarsely are thinned by the model: every 4th job, its first day."""
+
+CHUNK = 4_000_000
+"""Samples in memory at once."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class TraceError(HotslotError):
+    """A trace set cannot be read: say which and why."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {what}")
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Jobs of a set with their samples: job ``i`` has ``n[i]`` from ``cores[first[i]]`` on."""
+
+    cap: Ints
+    dt: Floats
+    n: Ints
+    first: Ints
+    start: Floats
+    app: tuple[str, ...]
+    cores: Floats
+
+    def __len__(self) -> int:
+        return len(self.cap)
+
+    @property
+    def life_s(self) -> Floats:
+        """How long each job runs with all that it asked for."""
+        return np.asarray(self.n * self.dt)
+
+    def taken(self, which: Ints) -> Jobs:
+        """Return some of the jobs, in this order."""
+        apps = tuple(self.app[int(i)] for i in which) if self.app else ()
+        kept = (self.cap[which], self.dt[which], self.n[which], self.first[which])
+        return Jobs(*kept, self.start[which], apps, self.cores)
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Which jobs of a set are replayed.
+
+    By default those of the model: 2 cores or more, 60 s or longer; in coarse sets 5 min or longer,
+    every 4th of them, and of each its first 24 h.
+    """
+
+    everything: bool = False
+
+    def of(self, cap: Ints, dt: Floats, n: Ints) -> tuple[Ints, Ints]:
+        """Return which jobs, and how many samples of each."""
+        if self.everything:
+            kept = np.flatnonzero((cap >= 1) & (n >= 1))
+            return kept, n[kept]
+        coarse = dt >= COARSE_DT_S
+        long = n * dt >= np.where(coarse, 300.0, 60.0)
+        kept = np.flatnonzero((cap >= 2) & long)
+        if coarse.any():
+            kept = kept[::4]
+        day = np.where(coarse[kept], np.floor(86_400 / dt[kept]), np.inf)
+        return kept, np.minimum(n[kept], day).astype(np.int64)
+
+
+MODEL = Choose()
+
+
+def chunks(path: Path, choose: Choose = MODEL, most: int = CHUNK) -> Iterator[Jobs]:
+    """Yield the jobs of a set in order, so many samples at once; raises TraceError."""
+    table = _table(path)
+    try:
+        cap = np.asarray(table["cap"].to_numpy(), dtype=np.int64)
+        dt = np.asarray(table["dt"].to_numpy(), dtype=np.float64)
+        n = np.asarray(table["n"].to_numpy(), dtype=np.int64)
+        start = np.asarray(table["start"].to_numpy(), dtype=np.float64)
+        app = table["app"].to_pylist()
+    except (KeyError, ValueError, TypeError) as error:
+        raise TraceError(path, f"jobs.parquet cannot be used: {error}") from error
+    if len(cap) and not ((dt > 0).all() and (n >= 0).all()):
+        raise TraceError(path, "jobs.parquet has a dt or n that is not positive")
+    kept, samples = choose.of(cap, dt, n)
+    chosen = dict(zip(kept.tolist(), samples.tolist(), strict=True))
+    ends = np.cumsum(n)
+    pieces, held, members, skipped = _samples(path), np.empty(0), [], 0
+    for job in range(len(cap)):
+        held = _filled(path, pieces, held, int(ends[job]) - skipped)
+        if job in chosen:
+            members.append(job)
+        last = job == len(cap) - 1
+        if int(ends[job]) - skipped >= most or last:
+            if members:
+                which = np.array(members, dtype=np.int64)
+                first = (ends - n)[which] - skipped
+                counts = np.array([chosen[one] for one in members], dtype=np.int64)
+                apps = tuple(str(app[one] or "") for one in members)
+                upto = held[: int(ends[job]) - skipped]
+                yield Jobs(cap[which], dt[which], counts, first, start[which], apps, upto)
+            held, skipped, members = held[int(ends[job]) - skipped :], int(ends[job]), []
+
+
+def whole(path: Path, choose: Choose = MODEL) -> Jobs:
+    """Return all jobs of a set at once."""
+    parts = list(chunks(path, choose, most=1 << 62))
+    if not parts:
+        raise TraceError(path, "has no job that can be replayed; --all takes the short ones too")
+    return parts[0]
+
+
+def write(path: Path, jobs: Jobs, names: tuple[str, ...] = ()) -> None:
+    """Write a set; jobs are numbered from 1."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.mkdir(parents=True, exist_ok=True)
+    number = np.arange(1, len(jobs) + 1)
+    named = list(names) if names else [str(one) for one in number]
+    columns = {
+        "job": number,
+        "name": named,
+        "app": list(jobs.app) if jobs.app else [""] * len(jobs),
+        "cap": jobs.cap,
+        "dt": jobs.dt,
+        "n": jobs.n,
+        "start": jobs.start,
+    }
+    pq.write_table(pa.table(columns), path / "jobs.parquet")
+    spans = [jobs.cores[f : f + n] for f, n in zip(jobs.first, jobs.n, strict=True)]
+    ks = [np.arange(n) for n in jobs.n]
+    samples = {
+        "job": np.repeat(number, jobs.n),
+        "k": np.concatenate(ks).astype(np.int32),
+        "cores": np.concatenate(spans).astype(np.float32),
+    }
+    pq.write_table(pa.table(samples), path / "samples.parquet")
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path / "jobs.parquet")
+    except (OSError, pa.ArrowException) as error:
+        raise TraceError(path, f"is no trace set: {error}") from error
+
+
+def _samples(path: Path) -> Iterator[Floats]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path / "samples.parquet") as file:
+            for batch in file.iter_batches(columns=["cores"], batch_size=1 << 20):
+                values = batch.column(0).to_numpy(zero_copy_only=False)
+                yield np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise TraceError(path, f"samples.parquet cannot be read: {error}") from error
+
+
+def _filled(path: Path, pieces: Iterator[Floats], held: Floats, needed: int) -> Floats:
+    """Return ``held`` with as many pieces more as are needed."""
+    parts, have = [held], len(held)
+    while have < needed:
+        piece = next(pieces, None)
+        if piece is None:
+            raise TraceError(path, "samples.parquet has fewer samples than jobs.parquet says")
+        parts.append(piece)
+        have += len(piece)
+    return np.concatenate(parts) if len(parts) > 1 else held
