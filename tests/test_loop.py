@@ -105,7 +105,7 @@ class World:
         )
 
     def _born(self, pid: int) -> float:
-        if not all(vm.alive for vm in self.vms.values()):
+        if not all(vm.alive and vm.pid == pid for vm in self.vms.values()):
             raise MeterError(f"process {pid} has ended")
         return 1.0
 
@@ -201,6 +201,27 @@ async def test_a_vm_that_comes_back_is_adopted_and_given_its_idle_size() -> None
     world.loop.observe()
     await world.run(3)
     assert world.loop.tracks["w1"].granted == world.granted() == 1
+
+
+@in_virtual_time
+async def test_a_vm_that_dies_is_noticed_within_two_cycles() -> None:
+    world = World()
+    await world.start()
+    world.vms["w1"].alive = False
+    await world.run(2)
+    assert world.loop.lease_on("w1") is None
+
+
+@in_virtual_time
+async def test_a_job_that_begins_on_a_restarted_vm_is_not_lost_for_the_restart() -> None:
+    world = World()
+    await world.loop.look_at_all()
+    world.vms["w1"].pid = 4712
+    assert await world.loop.begin(placement(cpus=2))
+    await world.loop.look_at_all()
+    await world.run(3)
+    assert world.loop.lease_on("w1") is not None
+    assert world.granted() == 2
 
 
 @in_virtual_time

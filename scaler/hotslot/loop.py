@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hotslot.errors import DriverError, MeterError, VmGone
 from hotslot.leases import LeaseBook
-from hotslot.model import CloseReason, Decision, Event, JobPhase, Lease, Placement
+from hotslot.model import CloseReason, Decision, Event, JobPhase, Lease, Placement, ResultKind
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
 from hotslot.record.totals import ledger_minutes
 from hotslot.track import START_S, Track
@@ -88,6 +88,8 @@ class Loop:
     def _one(self, track: Track, mono: float, wall: float) -> bool:
         track.note_granted(mono, wall)
         self._take(track, mono, wall)
+        if track.clock is not None and track.reading is None:
+            self._look_soon(track)
         if track.actuator.granted is None:
             return False
         return self._aim(track, track.decide(self.book.on(track.name), wall))
@@ -143,7 +145,7 @@ class Loop:
         track = self.tracks[event.worker]
         track.note_granted(self._monotonic(), self._wall())
         self._events.append(event)
-        level = logging.INFO if event.result == "applied" else logging.WARNING
+        level = logging.INFO if event.result.kind is ResultKind.APPLIED else logging.WARNING
         log.log(
             level,
             "%s: %d -> %d vCPUs %s in %.1f s (%s)%s",
@@ -172,6 +174,8 @@ class Loop:
         held = self.book.on(track.name)
         if held is not None and held.placement.key == placement.key:
             return self.book.open(placement, self._wall())
+        if not track.alive():  # what is found out later about this VM would be held against the job
+            await self.look(track)
         mono, wall = self._monotonic(), self._wall()
         self._take(track, mono, wall)
         track.samples.clear()
@@ -222,9 +226,11 @@ class Loop:
     def observe(self) -> None:
         """Look at every worker that is not being looked at or acted on."""
         for track in self.tracks.values():
-            running = self._observing.get(track.name)
-            if track.actuator.busy or (running is not None and not running.done()):
-                continue
+            self._look_soon(track)
+
+    def _look_soon(self, track: Track) -> None:
+        running = self._observing.get(track.name)
+        if not track.actuator.busy and (running is None or running.done()):
             self._observing[track.name] = asyncio.create_task(self.look(track))
 
     async def look(self, track: Track) -> None:
