@@ -71,6 +71,15 @@ async def test_a_worker_that_is_half_made_is_finished_and_then_left_alone(
     assert changes(box)[len(before) :] == ["modifyvm --autostart-enabled on"]
 
 
+async def test_a_vm_of_somebody_else_is_not_made_a_worker(
+    box: FakeVirtualBox, machines: VirtualBoxMachines
+) -> None:
+    box.add_vm("w1", 2, running=False)
+    with pytest.raises(ActionRefused, match="that hotslot has not made: take another name"):
+        await taken(machines.add(W1))
+    assert changes(box) == []
+
+
 async def test_a_running_template_is_not_snapshotted(
     box: FakeVirtualBox, machines: VirtualBoxMachines
 ) -> None:

@@ -46,7 +46,7 @@ class VirtualBoxMachines:
         self._asking = Asking(manage, settings_of, pid_of)
 
     async def add(self, wanted: NewMachine) -> AsyncIterator[Step]:
-        """Clone a template, ready for hot-plug; a VM of this name that is there is adapted."""
+        """Clone a template, ready for hot-plug; a worker that is there is made to fit."""
         vm = wanted.name
         if problem := problem_of_new(vm):
             raise ActionRefused(vm[:80], problem)
@@ -56,6 +56,9 @@ class VirtualBoxMachines:
         if vm == wanted.template:
             raise ActionRefused(vm, "is the template itself: a worker is a clone of it")
         if await self._asking.exists(vm):
+            if await self._asking.node_of(vm) != vm:
+                what = "a VM of this name is there that hotslot has not made: take another name"
+                raise ActionRefused(vm, f"{what}, or make it fit: hotslot workers repair {vm}")
             yield Step(StepKind.ALREADY, "is there")
         else:
             async for step in self._cloned(vm, wanted.template):
