@@ -52,6 +52,11 @@ class Lawful(Protocol):
         """Return how many floats the law's state needs for a job with this request."""
         ...
 
+    @property
+    def kept(self) -> int:
+        """So many floats at the state's begin pass from one job of a worker to the next."""
+        ...
+
     def words(self, seen: Seen, choice: Choice) -> str:
         """Say in one sentence why."""
         ...
@@ -102,13 +107,16 @@ class Course:
             if sample is self._last and view.request == self._request:
                 return fresh[::-1]
             fresh.append(sample)
-        self._state = [0.0] * self._policy.room(view.request)
+        kept = self._state[: self._policy.kept]
+        self._state = kept + [0.0] * (self._policy.room(view.request) - len(kept))
         self._request = view.request
         return view.samples
 
 
 class Ruled:
     """What all policies with a law share."""
+
+    kept = 0
 
     def wish(self: Lawful, view: View) -> Wish:
         """Return the wish after all samples of this view, whatever was asked before."""

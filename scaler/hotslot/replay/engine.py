@@ -145,6 +145,7 @@ def run_jobs(
     cores: Sequence[float],
     firsts: Sequence[int],
     ns: Sequence[int],
+    kept: int,
     begin: int,
     end: int,
     seed: int,
@@ -153,7 +154,7 @@ def run_jobs(
     """Run jobs ``begin`` to ``end``, each with a fresh state, into the rows of ``out``."""
     trail = state[:0]
     for job in range(begin, end):
-        for one in range(len(state)):
+        for one in range(kept, len(state)):
             state[one] = 0.0
         cap = int(caps[job])
         bounds = Limits(limits.floor, float(cap), limits.cooldown_s, limits.max_step_down)

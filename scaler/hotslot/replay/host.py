@@ -60,6 +60,7 @@ def run_host(
     law: Law,
     numbers: Numbers,
     states: Sequence[State],
+    kept: int,
     limits: Limits,
     rules: Rules,
     host_cores: int,
@@ -92,7 +93,7 @@ def run_host(
             slot[3], slot[4], slot[5], slot[6] = -1.0, 0.0, 0.0, -1e18
             promised += caps[queued]
             out[queued][0] = float(tick)
-            for one in range(len(states[worker])):
+            for one in range(kept, len(states[worker])):
                 states[worker][one] = 0.0
             queued += 1
         running = 0.0
@@ -153,7 +154,7 @@ def on_host(
     if setting.compiles(float(jobs.life_s.sum())):
         law, run = compiled(law), compiled(run)
     columns = (jobs.cap, jobs.dt, jobs.cores, jobs.first, jobs.n)
-    fixed = (law, policy.numbers(), states, setting.limits, STANDARD, host_cores)
+    fixed = (law, policy.numbers(), states, policy.kept, setting.limits, STANDARD, host_cores)
     run(*fixed, *columns, slots, out, MOST_S)
     return _figures(name, jobs, out, host_cores)
 

@@ -50,9 +50,15 @@ def outcomes(
     policy: Lawful, jobs: Jobs, setting: Setting = DEFAULT, tell: Tell | None = None
 ) -> Floats:
     """Run each job under a policy; a row for each: held core-s, throttled s, events, run s."""
+    order = np.argsort(jobs.start, kind="stable")
+    found = np.zeros((len(jobs), 4))
+    if len(jobs):
+        found[order] = _in_order(policy, jobs.taken(order), setting, tell)
+    return found
+
+
+def _in_order(policy: Lawful, jobs: Jobs, setting: Setting, tell: Tell | None) -> Floats:
     out = np.zeros((len(jobs), 4))
-    if not len(jobs):
-        return out
     room = policy.room(int(jobs.cap.max()))
     law: Any = type(policy).law
     run: Any = engine.run_jobs
@@ -66,7 +72,7 @@ def outcomes(
     fixed = (law, policy.numbers(), state, setting.limits, setting.rules, setting.faults)
     for begin in range(0, len(jobs), STEP):
         end = min(len(jobs), begin + STEP)
-        run(*fixed, *columns, begin, end, setting.seed, out)
+        run(*fixed, *columns, policy.kept, begin, end, setting.seed, out)
         if tell:
             tell(float(jobs.life_s[begin:end].sum()))
     return out
