@@ -111,7 +111,8 @@ def _each(
     from hotslot.replay.traces import Choose, chunks
     from hotslot.report.table import console
 
-    done: dict[str, list[Any]] = {name: [] for name in (*policies, *ORACLES)}
+    oracles = {} if json_ and svg_path is None else ORACLES
+    done: dict[str, list[Any]] = {name: [] for name in (*policies, *oracles)}
     with _progress() as tell:
         for path in paths:
             for jobs in chunks(path, Choose(everything)):
@@ -119,7 +120,7 @@ def _each(
                 for name, policy in policies.items():
                     out = outcomes(policy, jobs, setting, lambda job_s: tell("", job_s))
                     done[name].append(sums(jobs, out))
-                for name, oracle in ORACLES.items():
+                for name, oracle in oracles.items():
                     done[name].append(sums(jobs, oracle(jobs)))
     if not any(done.values()):
         raise ConfigError("replay", [Problem(str(paths[0]), "no job to replay; try --all")])

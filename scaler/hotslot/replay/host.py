@@ -16,7 +16,7 @@ import numpy as np
 from hotslot.decide.law import Law, Numbers, Seen, State
 from hotslot.decide.limits import Limits, within
 from hotslot.decide.policy import Lawful
-from hotslot.replay.compiled import compiled
+from hotslot.replay.compiled import compiled_engine, compiled_law
 from hotslot.replay.engine import STANDARD, Rules
 from hotslot.replay.replay import DEFAULT, Setting
 from hotslot.replay.traces import Jobs
@@ -24,6 +24,11 @@ from hotslot.replay.traces import Jobs
 PART_DONE = 0.95
 """Throughput is measured until this part of the core-hours is done: the last jobs leave cores idle
 under any policy."""
+
+ARGUMENTS = (
+    "law floats rows int limits rules int ints floats floats ints ints rows rows int returned"
+)
+"""Of ``run_host``, and what it returns."""
 
 MOST_S = 400 * 86_400
 """A host that takes longer is given up."""
@@ -151,10 +156,12 @@ def on_host(
     slots, out = np.zeros((workers, 9)), np.zeros((len(jobs), 4))
     law: Any = type(policy).law
     run: Any = run_host
+    numbers: Any = policy.numbers()
     if setting.compiles(float(jobs.life_s.sum())):
-        law, run = compiled(law), compiled(run)
+        law, run = compiled_law(law), compiled_engine(run, ARGUMENTS)
+        numbers = np.array(numbers)
     columns = (jobs.cap, jobs.dt, jobs.cores, jobs.first, jobs.n)
-    fixed = (law, policy.numbers(), states, policy.kept, setting.limits, STANDARD, host_cores)
+    fixed = (law, numbers, states, policy.kept, setting.limits, STANDARD, host_cores)
     run(*fixed, *columns, slots, out, MOST_S)
     return _figures(name, jobs, out, host_cores)
 

@@ -11,13 +11,18 @@ import numpy as np
 from hotslot.decide.limits import Limits
 from hotslot.decide.policy import Lawful
 from hotslot.replay import engine
-from hotslot.replay.compiled import WORTH, compiled, numba_there
+from hotslot.replay.compiled import WORTH, compiled, compiled_engine, compiled_law, numba_there
 from hotslot.replay.engine import NO_FAULTS, STANDARD, Faults, Rules
 from hotslot.replay.figures import Figures, Sums, figures, perfect, sums
 from hotslot.replay.traces import Floats, Jobs
 
 Tell = Callable[[float], None]
 """Takes seconds of job time that are done."""
+
+ARGUMENTS = (
+    "law floats floats limits rules faults ints floats floats ints ints int int int int rows"
+)
+"""Of ``engine.run_jobs``."""
 
 STEP = 64
 """Jobs between two words on progress."""
@@ -64,12 +69,15 @@ def _in_order(policy: Lawful, jobs: Jobs, setting: Setting, tell: Tell | None) -
     run: Any = engine.run_jobs
     state: Any = np.zeros(room)
     columns: tuple[Any, ...] = (jobs.cap, jobs.dt, jobs.cores, jobs.first, jobs.n)
+    numbers: Any = policy.numbers()
+    faults = Faults._make([*map(float, setting.faults[:-1]), setting.faults.slow_s])
     if setting.compiles(float(jobs.life_s.sum())):
-        law, run = compiled(law), compiled(run)
+        law, run = compiled_law(law), compiled_engine(run, ARGUMENTS)
+        numbers = np.array(numbers)
     else:
         state = [0.0] * room
         columns = tuple(column.tolist() for column in columns)
-    fixed = (law, policy.numbers(), state, setting.limits, setting.rules, setting.faults)
+    fixed = (law, numbers, state, setting.limits, setting.rules, faults)
     for begin in range(0, len(jobs), STEP):
         end = min(len(jobs), begin + STEP)
         run(*fixed, *columns, policy.kept, begin, end, setting.seed, out)
