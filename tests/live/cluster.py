@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import yaml
 
@@ -44,6 +44,9 @@ def eventually(
 class Cluster:
     """The testbed's Slurm and workers, and the agent that sizes them."""
 
+    workers_built = 4
+    """VCPUs for which each worker was built."""
+
     def __init__(self, bed: Testbed, *, agent_wait_s: float, **agent: object) -> None:
         self.bed = bed
         self.config = bed.path / "hotslot.yaml"
@@ -56,12 +59,15 @@ class Cluster:
     def _settings(self, agent_wait_s: float, agent: dict[str, object]) -> dict[str, Any]:
         return {
             "host": {"name": "host1", "cores": 8},
-            "workers": [{"name": w.name, "ceiling": 4} for w in self.bed.workers],
-            "driver": {"name": "qemu", "qmp_socket": str(self.bed.path / "{vm}.qmp")},
+            "workers": [
+                {"name": node.name, "ceiling": self.workers_built}
+                for node in (*self.bed.workers, *self.bed.beside)
+            ],
+            "driver": self._driver(),
             "scheduler": {
                 "name": "slurm",
                 "source": "scontrol",
-                "command": self.bed.scontrol_prefix,
+                "command": self._scontrol_prefix(),
             },
             "policy": {"name": "window", "window_s": float(WINDOW_S)},
             "limits": {"cooldown_s": 5.0},
@@ -75,7 +81,18 @@ class Cluster:
             "record": {"database": str(self.database)},
         }
 
-    def __enter__(self) -> Cluster:
+    def _driver(self) -> dict[str, object]:
+        return {"name": "qemu", "qmp_socket": str(self.bed.path / "{vm}.qmp")}
+
+    def _scontrol_prefix(self) -> list[str]:
+        return self.bed.scontrol_prefix
+
+    def popen_agent(self, config: Path, out: IO[str]) -> subprocess.Popen[str]:
+        """Start an agent where agents of this cluster run."""
+        command = [str(BIN / "hotslotd"), "-c", str(config)]
+        return self.bed.popen_host(command, stdout=out, stderr=out)
+
+    def __enter__(self) -> Self:
         self.start_agent()
         return self
 
@@ -92,9 +109,7 @@ class Cluster:
     def start_agent(self) -> None:
         """Start the agent and wait until it answers."""
         with self.log.open("a") as out:
-            self._agent = self.bed.popen_host(
-                [str(BIN / "hotslotd"), "-c", str(self.config)], stdout=out, stderr=out
-            )
+            self._agent = self.popen_agent(self.config, out)
         eventually(self._answers, 60, "the agent answers", self.log_tail)
 
     def _answers(self) -> bool:
