@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from hotslot.act.virtualbox import DriverSettings
 from hotslot.config import Config, load, parse
+from hotslot.decide.policies import build
 from hotslot.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[1] / "config" / "hotslot.yaml"
@@ -93,3 +95,10 @@ def test_any_text_is_a_configuration_or_a_clear_error(text: str) -> None:
         parse(text)
     except ConfigError as error:
         assert error.problems
+
+
+def test_the_shipped_policy_has_every_parameter_with_its_default() -> None:
+    shipped = load(SHIPPED).policy
+    policy = build(shipped.name, shipped.settings)
+    assert policy == build(shipped.name, {})
+    assert set(shipped.settings) == {field.name for field in fields(policy)}  # type: ignore[arg-type]

@@ -125,7 +125,7 @@ class Config(Section):
     workers: Annotated[tuple[Worker, ...], Field(strict=False)]
     driver: Plugged
     scheduler: Plugged
-    policy: Plugged = Plugged(name="window")
+    policy: Plugged = Plugged(name="hotslot")
     limits: Limits = Limits()
     agent: Agent = Agent()
     record: Record = Record()

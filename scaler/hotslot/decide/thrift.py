@@ -30,7 +30,7 @@ CHEAPEST = 0.45
 STEEP = 4.0
 """How much dearer: twice the aim spent makes a change e to the power of this as dear."""
 
-AIM = 0.92
+AIM = 0.9
 """Of the budget, what is aimed at: what comes late is counted late."""
 
 COARSE_S = 15.0
@@ -141,8 +141,8 @@ class Thrift(Ruled):
 
     @property
     def margin(self) -> float:
-        """Part of demand that is kept free: 5 % at 0.1 %, 2 % at 0.25 %."""
-        return self.margin_pct / 100 or min(0.05, 0.005 / self.harm_budget_pct)
+        """Part of demand that is kept free: 5 % at 0.1 %, 2 % from 0.25 % on."""
+        return self.margin_pct / 100 or min(0.05, max(0.02, 0.005 / self.harm_budget_pct))
 
     kept = 2
 
