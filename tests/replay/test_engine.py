@@ -16,7 +16,7 @@ from hotslot.model import Sample
 from hotslot.replay.engine import Faults
 from hotslot.replay.figures import figures, sums
 from hotslot.replay.replay import ORACLES, Setting, foreseen, outcomes, row
-from replay.sets import jobs_of
+from synthetic_sets import jobs_of
 
 NAMES = ("static", "threshold", "window", "vpa", "autopilot", "holt", "harvest", "hotslot")
 

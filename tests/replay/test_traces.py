@@ -15,7 +15,7 @@ from hotslot.errors import ConfigError
 from hotslot.replay.cli import parsed
 from hotslot.replay.host import gains, on_host
 from hotslot.replay.traces import Choose, TraceError, chunks, whole, write
-from replay.sets import jobs_of
+from synthetic_sets import jobs_of
 
 KEYS = (
     "policy jobs reclaimed_pct oracle_pct eff_pct slowdown_throttle_pct slowdown_total_pct "
