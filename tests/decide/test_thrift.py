@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,15 @@ def test_nothing_is_taken_right_after_a_change() -> None:
 
 def test_waiting_for_a_core_of_the_host_is_no_idleness() -> None:
     assert wish([sample(0.1, 8, waited=7.9) for _ in range(200)])[0] == 8
+
+
+@given(st.sampled_from(NAMES), st.floats(-1e6, 1e6), st.integers(1, 119))
+def test_a_step_of_the_wall_clock_changes_no_policy(name: str, by_s: float, at: int) -> None:
+    loads = [6.0] * 30 + [0.5] * 60 + [3.0] * 30
+    before = view([sample(load, 8) for load in loads], request=8)
+    moved = [replace(one, at=one.at + by_s) for one in before.samples[at:]]
+    after = View(8, 8, [*before.samples[:at], *moved])
+    assert build(name, {}).wish(after) == build(name, {}).wish(before)
 
 
 def one_job(policy: object, past: list[Sample], course: list[float], request: int = 8) -> list[int]:

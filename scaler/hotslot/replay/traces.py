@@ -176,7 +176,8 @@ def _samples(path: Path) -> Iterator[Floats]:
         with pq.ParquetFile(path / "samples.parquet") as file:
             for batch in file.iter_batches(columns=["cores"], batch_size=1 << 20):
                 values = batch.column(0).to_numpy(zero_copy_only=False)
-                yield np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
+                known = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
+                yield np.maximum(known, 0.0)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise TraceError(path, f"samples.parquet cannot be read: {error}") from error
 
