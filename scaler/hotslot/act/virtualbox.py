@@ -92,13 +92,13 @@ class VirtualBoxDriver:
     def __init__(
         self, command: Sequence[str], *, root: str = "/", execution_cap: bool = False
     ) -> None:
-        self._manage = VBoxManage(command)
+        self.manage = VBoxManage(command)
         self._root = root.rstrip("/")
         self._may_cap = execution_cap
         self._files: dict[str, SettingsFile] = {}
         self._processes = VmProcesses()
         self._claims = Claims()
-        self.machines = VirtualBoxMachines(self._manage, self._settings, self._running)
+        self.machines = VirtualBoxMachines(self.manage, self._settings, self._running)
 
     async def state(self, vm: str) -> VmState:
         """Read the attached set; asks VirtualBox only where the VM's settings are, once."""
@@ -161,7 +161,7 @@ class VirtualBoxDriver:
     async def check(self, vms: Collection[str]) -> list[Finding]:
         """Look at VirtualBox, and at each VM's settings that would stop hot-plug."""
         return await findings(
-            self._manage, vms, self._settings, lambda settings: self._running(settings) is not None
+            self.manage, vms, self._settings, lambda settings: self._running(settings) is not None
         )
 
     async def close(self) -> None:
@@ -191,7 +191,7 @@ class VirtualBoxDriver:
     async def _path(self, vm: str) -> Path:
         if not vm or vm.startswith("-") or not vm.isprintable():
             raise VmGone(vm, "this is no name of a VM")
-        answer = await self._manage.ask(vm, "showvminfo", vm, "--machinereadable")
+        answer = await self.manage.ask(vm, "showvminfo", vm, "--machinereadable")
         if error := trouble(vm, answer):
             raise error
         path = properties(answer.out).get("CfgFile", "")
@@ -220,7 +220,7 @@ class VirtualBoxDriver:
             pause_s = min(2 * pause_s, LONGEST_LOOK_S)
 
     async def _has_started(self, vm: str, vcpu: int) -> bool:
-        answer = await self._manage.ask(
+        answer = await self.manage.ask(
             vm, "debugvm", vm, "getregisters", f"--cpu={vcpu}", "rip", "cs"
         )
         if error := trouble(vm, answer):
@@ -234,7 +234,7 @@ class VirtualBoxDriver:
             await self._control(vm, "unplugcpu", index, f"CPU {index} is not attached")
 
     async def _control(self, vm: str, verb: str, value: int, harmless: str = "") -> None:
-        answer = await self._manage.ask(vm, "controlvm", vm, verb, str(value))
+        answer = await self.manage.ask(vm, "controlvm", vm, verb, str(value))
         error = trouble(vm, answer)
         if error is not None and answer.error != harmless:
             raise error

@@ -23,11 +23,15 @@ _ENV_KEPT = ("PATH", "HOME", "LOGNAME", "USER", "VBOX_USER_HOME", "VBOX_IPC_SOCK
 
 
 class VBoxManage:
-    """Runs VBoxManage by a given command line, such as ``["sudo", "-n", "-u", "vbox", …]``."""
+    """Runs VBoxManage by a given command line, such as ``["sudo", "-n", "-u", "vbox", …]``.
+
+    ``calls`` have been made, which took ``spent_s`` together.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = tuple(command)
         self.calls = 0
+        self.spent_s = 0.0
 
     async def ask(self, vm: str, *arguments: str, limit_s: float = CALL_S) -> Answer:
         """Run one call to its end; ActionTimedOut, and DriverError when it cannot be started.
@@ -47,6 +51,7 @@ class VBoxManage:
             raise ActionTimedOut(vm, words) from error
         finally:
             await _end(process)
+            self.spent_s += loop.time() - began
         code = -1 if process.returncode is None else process.returncode
         return Answer(code, _text(out), _text(err), loop.time() - began)
 
