@@ -17,10 +17,10 @@ check: .venv/.ready ## lint, types, import contracts, unit tests (under a minute
 > .venv/bin/lint-imports --no-cache
 > .venv/bin/mypy
 > .venv/bin/pyright --warnings
-> $(PY) -m pytest -q -n 2 -m "not live"
+> $(PY) -m pytest -q -n 4 -m "not live"
 
 unit: .venv/.ready ## the fast tests alone
-> $(PY) -m pytest -q -n 2 -m "not live"
+> $(PY) -m pytest -q -n 4 -m "not live"
 
 live: .venv/.ready ## the tests with real daemons and virtual machines
 > PYTHONPATH=tests $(PY) -m testbed build

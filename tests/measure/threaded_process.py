@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -84,6 +86,9 @@ class ThreadedProcess:
         self._child.kill()
         assert self._child.stdout is not None
         assert self._child.stdout.read() == ""
+        tasks = Path(f"/proc/{self._child.pid}/task")
+        while len(list(tasks.iterdir())) > 1:  # its files are closed before its threads are gone
+            time.sleep(0.001)
 
     def reap(self) -> None:
         """Take the ended process off the process table."""
