@@ -357,6 +357,21 @@ async def test_a_plug_that_was_lost_is_told_done_with_another_vcpu_and_undone(
     assert hand.events[-1].detail == "vCPU 1 in doubt taken back"
 
 
+async def test_of_several_plugs_only_the_lost_one_is_not_counted(
+    box: FakeVirtualBox, hand: Hand, vm: FakeVm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotslot.act.doubts.LOST_S", 0.5)
+    monkeypatch.setattr("hotslot.act.virtualbox.START_S", 1.0)
+    box.fault("w1", Fault.LOST_PLUG, on="2")
+    hand.want(4)
+    assert await hand.actuator.settled(20)
+    lost = hand.events[-1]
+    assert (lost.result, lost.from_vcpus, lost.got_vcpus) == (EventResult.PLUG_LOST, 1, 2)
+    assert vm.online == hand.actuator.attached == {0, 1}
+    await hand.reach(4)
+    assert vm.online == {0, 1, 3, 4}
+
+
 async def test_a_lost_plug_that_cannot_be_undone_is_given_up_until_the_vm_starts_again(
     box: FakeVirtualBox, hand: Hand, vm: FakeVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+STARTED_S = 1.0
+"""How long a plug that failed may take to find out which of its vCPUs the guest has started."""
+
 GRACE_S = 0.2
 """Part of a limit that a cancelled call may use to clean up before it counts as hung."""
 
@@ -73,7 +76,12 @@ class Vm:
         """Plug, until ``stop`` at most; raises what the driver raises."""
         self._mark(vcpus)
         self.doubts.plugged(vcpus, _now())
-        await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
+        try:
+            await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
+        except HotslotError:
+            if self._driver.hides:  # of several, those before the one that failed have started
+                await self.started(vcpus, STARTED_S)
+            raise
         if self._driver.hides:
             self.doubts.running(vcpus)
 
