@@ -73,12 +73,12 @@ def test_a_jobs_vcpus_follow_the_load_of_its_guest(
 ) -> None:
     job = Job(cluster)
     assert cluster.workers()["v1"]["granted_vcpus"] == CEILING, "sized before the job began"
-    assert len(guest.online()) == CEILING
+    eventually(lambda: len(guest.online()) == CEILING, 30, "the guest has them online")
     down = job.granted(1, WINDOW_S + 60)
     assert len(guest.online()) == 1, "asked once: to ask is a load for one interpreted vCPU"
     guest.burn(CEILING)
     up = job.granted(CEILING, 60)
-    assert len(guest.online()) == CEILING
+    eventually(lambda: len(guest.online()) == CEILING, 30, "the guest has them online")
     guest.calm()
     down_again = job.granted(1, WINDOW_S + 60)
     job.end()
