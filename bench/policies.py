@@ -46,7 +46,7 @@ GRID: dict[str, dict[str, tuple[float, ...]]] = {
     "window": {
         "window_s": (15, 30, 45, 60, 75, 90, 120, 180, 300, 600, 1200),
         "margin_pct": (2, 5, 10, 20, 30),
-        "saturated_pct": (90, 95, 99),
+        "saturated_pct": (90, 95, 99, 100),
     },
     "vpa": {
         "percentile": (90, 95, 98, 100),

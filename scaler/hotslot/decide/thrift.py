@@ -16,7 +16,7 @@ SETTLE_S = 3.0
 """After a change: until samples show what the job does with it."""
 
 GROWN_S = 6.0
-"""After growing: so long a burst may last before it counts as a new phase."""
+"""After growing: so long a burst may last before it counts as a new phase, if patience allows."""
 
 ALLOWANCE_S = 2000.0
 """A job's loss is weighed against its life and this: a few changes of a young job are no sign."""
@@ -71,7 +71,7 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     if hidden:
         state[_SHORT] = seen.before
         return Choice(request, _SATURATED, seen.demand, 0.0, 0.0)
-    if now - state[_CHANGED] < SETTLE_S or now - state[_GROWN] < GROWN_S:
+    if now - state[_CHANGED] < SETTLE_S or now - state[_GROWN] < min(GROWN_S, patience_s / 3):
         return Choice(granted, _SETTLING, seen.demand, now - state[_CHANGED], 0.0)
     idle, best = 0.0, granted
     for level in range(1, granted):
