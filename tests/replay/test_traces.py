@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -13,8 +17,9 @@ from hotslot.cli import cli
 from hotslot.decide.policies import build
 from hotslot.errors import ConfigError
 from hotslot.replay.cli import parsed
+from hotslot.replay.columns import TraceError
 from hotslot.replay.host import gains, on_host
-from hotslot.replay.traces import Choose, TraceError, chunks, whole, write
+from hotslot.replay.traces import Choose, chunks, whole, write
 from synthetic_sets import jobs_of
 
 KEYS = (
@@ -63,8 +68,81 @@ def test_too_few_samples_are_an_error_with_the_path(traces: Path) -> None:
     (traces / "samples.parquet").unlink()
     write(traces.parent / "other", jobs_of([[1.0] * 10]))
     (traces.parent / "other" / "samples.parquet").rename(traces / "samples.parquet")
-    with pytest.raises(TraceError, match="fewer samples"):
+    with pytest.raises(TraceError, match="job 1: fewer samples"):
         list(chunks(traces))
+
+
+@pytest.mark.parametrize(
+    ("ids", "ks", "cores", "words"),
+    [
+        ([2, 2, 1, 1], [0, 1, 0, 1], [1, 1, 1, 1], "row 0 should be job 1, k 0, and is job 2, k 0"),
+        ([1, 1, 2, 2], [0, 2, 0, 1], [1, 1, 1, 1], "should be job 1, k 1, and is job 1, k 2"),
+        ([1, 2, 2, 2], [0, 0, 1, 2], [1, 1, 1, 1], "should be job 1, k 1, and is job 2, k 0"),
+        ([1, 1, 2, 2, 2], [0, 1, 0, 1, 2], [1] * 5, "job 2 has more samples"),
+        ([1, 1, 2, 2, 3], [0, 1, 0, 1, 0], [1] * 5, "job 3 has more samples"),
+        ([1, 1, 2], [0, 1, 0], [1] * 3, "ends at job 2: fewer samples"),
+        ([1, 1, 2, 2], [0, 1, 0, 1], [1, 1, float("nan"), -1], "2 of cores are .* first in job 2"),
+        ([1, 1, 2, 2], [0, 1, 0, 1], [1, float("inf"), 1, 1], "1 of cores is .* first in job 1"),
+        ([1, 1, 2, 2], [0, 1, 0, 1], [1, None, 1, 1], "1 of cores is .* first in job 1"),
+    ],
+)
+def test_samples_that_do_not_follow_the_jobs_are_refused(
+    tmp_path: Path, ids: list[int], ks: list[int], cores: list[float | None], words: str
+) -> None:
+    write(tmp_path, jobs_of([[1.0] * 2] * 2))
+    table = pa.table({"job": ids, "k": ks, "cores": pa.array(cores, pa.float64())})
+    pq.write_table(table, tmp_path / "samples.parquet")
+    with pytest.raises(TraceError, match=words):
+        list(chunks(tmp_path))
+
+
+def _changed(path: Path, file: str, change: Callable[[Any], Any]) -> None:
+    pq.write_table(change(pq.read_table(path / file)), path / file)
+
+
+def test_a_job_listed_twice_is_refused(traces: Path) -> None:
+    twice = pa.array([1, 2, 3, 4, 2, 6])
+    _changed(traces, "jobs.parquet", lambda table: table.set_column(0, "job", twice))
+    with pytest.raises(TraceError, match="lists job 2 more than once"):
+        list(chunks(traces))
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [("samples.parquet", "cores"), ("samples.parquet", "k"), ("jobs.parquet", "cap")],
+)
+def test_a_missing_column_is_named(traces: Path, file: str, column: str) -> None:
+    _changed(traces, file, lambda table: table.drop_columns([column]))
+    with pytest.raises(TraceError, match=f"{file} has no column {column}"):
+        list(chunks(traces))
+
+
+def test_jobs_may_be_named_by_words(traces: Path) -> None:
+    for file in ("jobs.parquet", "samples.parquet"):
+        _changed(traces, file, lambda t: t.set_column(0, "job", t["job"].cast(pa.string())))
+    assert len(whole(traces)) == 5
+
+
+def test_samples_above_the_request_are_cut_and_said(tmp_path: Path) -> None:
+    write(tmp_path, jobs_of([[1.0] * 60 + [9.0] * 10]))
+    notes: list[str] = []
+    assert whole(tmp_path, note=notes.append).cores.max() == 8
+    assert notes == ["10 of 70 samples are above what their job asked for, and were cut"]
+
+
+def test_jobs_without_a_request_are_said_to_be_left_out(traces: Path) -> None:
+    caps = pa.array([8, 0, 8, 8, 8, 8])
+    _changed(traces, "jobs.parquet", lambda table: table.set_column(3, "cap", caps))
+    notes: list[str] = []
+    assert len(whole(traces, note=notes.append)) == 4
+    assert notes == ["1 of 6 jobs have cap 0 or n 0, and are left out"]
+
+
+def test_an_empty_choice_says_what_would_take_more(traces: Path) -> None:
+    write(traces, jobs_of([[1.0] * 5]))
+    done = CliRunner().invoke(cli, ["replay", str(traces)])
+    assert isinstance(done.exception, TraceError)
+    assert "--all takes" in str(done.exception)
 
 
 def test_a_directory_without_traces_is_an_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,18 +105,19 @@ def _each(
     svg_path: Path | None,
     json_: bool,
 ) -> None:
+    from hotslot.replay.columns import TraceError
     from hotslot.replay.figures import figures, sums
     from hotslot.replay.page import TradeOff, table
     from hotslot.replay.replay import ORACLES, outcomes
     from hotslot.replay.svg import picture
-    from hotslot.replay.traces import Choose, chunks
+    from hotslot.replay.traces import NONE, NONE_ALL, Choose, chunks
     from hotslot.report.table import console
 
     oracles = {} if json_ and svg_path is None else ORACLES
     done: dict[str, list[Any]] = {name: [] for name in (*policies, *oracles)}
     with _progress() as tell:
         for path in paths:
-            for jobs in chunks(path, Choose(everything)):
+            for jobs in chunks(path, Choose(everything), note=partial(_note, path)):
                 tell(f"{path.name}: {len(jobs):,} jobs", float(jobs.life_s.sum()) * len(policies))
                 for name, policy in policies.items():
                     out = outcomes(policy, jobs, setting, lambda job_s: tell("", job_s))
@@ -123,7 +125,7 @@ def _each(
                 for name, oracle in oracles.items():
                     done[name].append(sums(jobs, oracle(jobs)))
     if not any(done.values()):
-        raise ConfigError("replay", [Problem(str(paths[0]), "no job to replay; try --all")])
+        raise TraceError(paths[0], NONE_ALL if everything else NONE)
     rows = [figures(name, parts) for name, parts in done.items()]
     if svg_path:
         svg_path.write_text(picture(rows), encoding="utf-8")
@@ -152,7 +154,7 @@ def _host(
     asked = {"static": parsed("static"), **policies}
     rows = []
     for path in paths:
-        jobs = whole(path, Choose(everything))
+        jobs = whole(path, Choose(everything), partial(_note, path))
         if int(jobs.cap.min()) > host_cores:
             what = f"no job fits {host_cores} cores"
             raise ConfigError("--host-cores", [Problem(str(path), what)])
@@ -167,6 +169,10 @@ def _host(
         click.echo(json.dumps([row.as_json() for row in rows], indent=2, allow_nan=False))
         return
     console().print(host_table(rows))
+
+
+def _note(path: Path, words: str) -> None:
+    click.echo(f"{path}: {words}", err=True)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from hotslot.replay.traces import Floats, Jobs
+from hotslot.replay.columns import Floats
+from hotslot.replay.traces import Jobs
 
 LIFE_S = 3600
 JOBS = 24

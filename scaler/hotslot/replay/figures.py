@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hotslot.replay.traces import Floats, Jobs
+from hotslot.replay.columns import Floats
+from hotslot.replay.traces import Jobs
 
 HELD, THROTTLED, EVENTS, RUN = 0, 1, 2, 3
 

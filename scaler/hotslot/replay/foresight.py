@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hotslot.decide.law import State
+from hotslot.replay.columns import Floats
 from hotslot.replay.compiled import compiled, numba_there
-from hotslot.replay.traces import Floats, Jobs
+from hotslot.replay.traces import Jobs
 
 
 def cheapest(

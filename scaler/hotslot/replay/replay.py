@@ -11,10 +11,11 @@ import numpy as np
 from hotslot.decide.limits import Limits
 from hotslot.decide.policy import Lawful
 from hotslot.replay import engine
+from hotslot.replay.columns import Floats
 from hotslot.replay.compiled import WORTH, compiled, compiled_engine, compiled_law, numba_there
 from hotslot.replay.engine import NO_FAULTS, STANDARD, Faults, Rules
 from hotslot.replay.figures import Figures, Sums, figures, perfect, sums
-from hotslot.replay.traces import Floats, Jobs
+from hotslot.replay.traces import Jobs
 
 Tell = Callable[[float], None]
 """Takes seconds of job time that are done."""

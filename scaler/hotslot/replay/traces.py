@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hotslot.errors import HotslotError
+from hotslot.replay.columns import Floats, Ints, Note, TraceError, listed, samples
 
 COARSE_DT_S = 30.0
 """Sets sampled this coarsely are thinned by the model: every 4th job, its first day."""
@@ -23,16 +21,8 @@ COARSE_DT_S = 30.0
 CHUNK = 4_000_000
 """Samples in memory at once."""
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-
-class TraceError(HotslotError):
-    """A trace set cannot be read: say which and why."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: {what}")
+NONE = "no job to replay; --all takes those of one core and the short ones, too"
+NONE_ALL = "no job to replay: none has a cap and samples"
 
 
 @dataclass(frozen=True)
@@ -89,44 +79,45 @@ class Choose:
 MODEL = Choose()
 
 
-def chunks(path: Path, choose: Choose = MODEL, most: int = CHUNK) -> Iterator[Jobs]:
+def unheard(_words: str) -> None:
+    """Take a note, and tell nobody."""
+
+
+def chunks(
+    path: Path, choose: Choose = MODEL, most: int = CHUNK, note: Note = unheard
+) -> Iterator[Jobs]:
     """Yield the jobs of a set in order, so many samples at once; raises TraceError."""
-    table = _table(path)
-    try:
-        cap = np.asarray(table["cap"].to_numpy(), dtype=np.int64)
-        dt = np.asarray(table["dt"].to_numpy(), dtype=np.float64)
-        n = np.asarray(table["n"].to_numpy(), dtype=np.int64)
-        start = np.asarray(table["start"].to_numpy(), dtype=np.float64)
-        app = table["app"].to_pylist()
-    except (KeyError, ValueError, TypeError) as error:
-        raise TraceError(path, f"jobs.parquet cannot be used: {error}") from error
-    if len(cap) and not ((dt > 0).all() and (n >= 0).all()):
-        raise TraceError(path, "jobs.parquet has a dt or n that is not positive")
-    kept, samples = choose.of(cap, dt, n)
-    chosen = dict(zip(kept.tolist(), samples.tolist(), strict=True))
+    jobs = listed(path)
+    cap, dt, n = jobs.cap, jobs.dt, jobs.n
+    empty = int(((cap < 1) | (n < 1)).sum())
+    if empty:
+        note(f"{empty:,} of {len(jobs):,} jobs have cap 0 or n 0, and are left out")
+    kept, counted = choose.of(cap, dt, n)
+    chosen = dict(zip(kept.tolist(), counted.tolist(), strict=True))
     ends = np.cumsum(n)
-    pieces, held, members, skipped = _samples(path), np.empty(0), [], 0
-    for job in range(len(cap)):
-        held = _filled(path, pieces, held, int(ends[job]) - skipped)
+    pieces, held, skipped = samples(path, jobs, note), np.empty(0), 0
+    members: list[int] = []
+    for job in range(len(jobs)):
+        last = job == len(jobs) - 1
+        held = _filled(pieces, held, int(ends[job]) - skipped, to_the_end=last)
         if job in chosen:
             members.append(job)
-        last = job == len(cap) - 1
         if int(ends[job]) - skipped >= most or last:
             if members:
                 which = np.array(members, dtype=np.int64)
                 first = (ends - n)[which] - skipped
                 counts = np.array([chosen[one] for one in members], dtype=np.int64)
-                apps = tuple(str(app[one] or "") for one in members)
+                apps = tuple(jobs.app[one] for one in members)
                 upto = held[: int(ends[job]) - skipped]
-                yield Jobs(cap[which], dt[which], counts, first, start[which], apps, upto)
+                yield Jobs(cap[which], dt[which], counts, first, jobs.start[which], apps, upto)
             held, skipped, members = held[int(ends[job]) - skipped :], int(ends[job]), []
 
 
-def whole(path: Path, choose: Choose = MODEL) -> Jobs:
+def whole(path: Path, choose: Choose = MODEL, note: Note = unheard) -> Jobs:
     """Return all jobs of a set at once."""
-    parts = list(chunks(path, choose, most=1 << 62))
+    parts = list(chunks(path, choose, most=1 << 62, note=note))
     if not parts:
-        raise TraceError(path, "has no job that can be replayed; --all takes the short ones too")
+        raise TraceError(path, NONE_ALL if choose.everything else NONE)
     return parts[0]
 
 
@@ -158,37 +149,13 @@ def write(path: Path, jobs: Jobs, names: tuple[str, ...] = ()) -> None:
     pq.write_table(pa.table(samples), path / "samples.parquet")
 
 
-def _table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path / "jobs.parquet")
-    except (OSError, pa.ArrowException) as error:
-        raise TraceError(path, f"is no trace set: {error}") from error
-
-
-def _samples(path: Path) -> Iterator[Floats]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path / "samples.parquet") as file:
-            for batch in file.iter_batches(columns=["cores"], batch_size=1 << 20):
-                values = batch.column(0).to_numpy(zero_copy_only=False)
-                known = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
-                yield np.maximum(known, 0.0)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise TraceError(path, f"samples.parquet cannot be read: {error}") from error
-
-
-def _filled(path: Path, pieces: Iterator[Floats], held: Floats, needed: int) -> Floats:
-    """Return ``held`` with as many pieces more as are needed."""
+def _filled(pieces: Iterator[Floats], held: Floats, needed: int, to_the_end: bool) -> Floats:
+    """Return ``held`` with as many pieces more as are needed, or with all that there are."""
     parts, have = [held], len(held)
-    while have < needed:
+    while to_the_end or have < needed:
         piece = next(pieces, None)
         if piece is None:
-            raise TraceError(path, "samples.parquet has fewer samples than jobs.parquet says")
+            break
         parts.append(piece)
         have += len(piece)
     return np.concatenate(parts) if len(parts) > 1 else held
