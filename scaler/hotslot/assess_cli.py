@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,12 @@ def assess(slurm: Path | None, condor: Path | None, top: int, json_: bool) -> No
 
     \b
     Examples:
-      sacct -a -S now-30days -P -o JobID,User,JobName,AllocCPUS,Elapsed,TotalCPU,NNodes > jobs.txt
+      sacct -aPS now-30days -o JobID,User,JobName,AllocCPUS,Elapsed,TotalCPU,NNodes,State > jobs.txt
       hotslot assess --slurm jobs.txt
       condor_history -json > jobs.json && hotslot assess --condor jobs.json --json
     """
-    from hotslot.assess import from_condor, from_slurm, shares, total
+    from hotslot.accounting import from_condor, from_slurm
+    from hotslot.assess import shares, sifted, total
     from hotslot.report.table import console
 
     if (slurm is None) == (condor is None):
@@ -44,12 +46,18 @@ def assess(slurm: Path | None, condor: Path | None, top: int, json_: bool) -> No
     else:
         assert condor is not None  # noqa: S101 - one of the two
         accounts = from_condor(condor.read_text(encoding="utf-8", errors="replace"))
-    whole, parts = total(accounts), shares(accounts)
+    kept, left_out = sifted(accounts)
+    whole, parts = total(kept), shares(kept)
     if json_:
-        answer = {"total": _fields(whole), "shares": [_fields(one) for one in parts[:top]]}
+        answer: dict[str, object] = {
+            "total": _fields(whole),
+            "shares": [_fields(one) for one in parts[:top]],
+        }
+        answer["left_out"] = asdict(left_out)
         click.echo(json.dumps({**answer, "coarse": COARSE}, indent=2, allow_nan=False))
         return
     console().print(_table([*parts[:top], whole]))
+    console().print(str(left_out))
     console().print(COARSE)
 
 

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotslot.assess import Account, AssessError, clock_s, from_condor, from_slurm, shares, total
+from hotslot.accounting import AccountingError, clock_s, from_condor, from_slurm
+from hotslot.assess import Account, LeftOut, shares, sifted, total
 from hotslot.cli import cli
 
 LINES = """JobID|User|JobName|AllocCPUS|Elapsed|TotalCPU|NNodes
@@ -54,6 +55,51 @@ def test_ads_of_condor_history_are_understood() -> None:
     assert from_condor(json.dumps([ad])) == [Account("bob", "run.sh", 4, 1, 100, 100)]
 
 
+def test_running_jobs_and_those_without_cpu_time_are_left_out() -> None:
+    lines = """JobID|User|JobName|AllocCPUS|Elapsed|TotalCPU|NNodes|State
+12|alice|align|8|00:01:40|04:10.000|1|COMPLETED
+13|bob|long|8|10:00:00|00:00:00|1|RUNNING
+14|bob|lost|8|10:00:00|00:00:00|1|CANCELLED by 1000
+"""
+    kept, left_out = sifted(from_slurm(lines))
+    assert [job.application for job in kept] == ["align"]
+    assert left_out == LeftOut(running=1, without_cpu_time=1)
+    assert str(left_out) == "left out: 1 running, 1 without CPU time"
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "running"),
+    [
+        ({"current": ["RUNNING"]}, {"set": True, "number": 0}, True),
+        ({"current": "COMPLETED"}, 1_700_000_000, False),
+        ({"current": ["TIMEOUT"]}, {"set": True, "number": 1_700_000_000}, False),
+        ({"current": ["SUSPENDED"]}, 1_700_000_000, True),
+        (None, 0, True),
+    ],
+)
+def test_json_of_sacct_tells_what_runs(state: object, end: object, running: bool) -> None:
+    cpus = {"allocated": [{"type": "cpu", "count": 8}]}
+    times = {"elapsed": 100, "end": end, "total": {"seconds": 250}}
+    (job,) = from_slurm(json.dumps({"jobs": [{"state": state, "tres": cpus, "time": times}]}))
+    assert job.running is running
+
+
+def test_condor_sums_over_runs_and_takes_suspensions_off() -> None:
+    ad = {
+        "RequestCpus": 4,
+        "RemoteWallClockTime": 300.0,
+        "CumulativeSuspensionTime": 100,
+        "RemoteUserCpu": 90.0,
+        "CumulativeRemoteUserCpu": 390.0,
+        "CumulativeRemoteSysCpu": 0,
+        "RemoteSysCpu": 5,
+        "JobStatus": 4,
+    }
+    (job,) = from_condor(json.dumps([ad]))
+    assert (job.elapsed_s, job.cpu_s, job.running) == (200, 390, False)
+    assert from_condor(json.dumps([{**ad, "JobStatus": 2}]))[0].running
+
+
 def test_the_most_idle_come_first_and_the_total_has_all() -> None:
     found = from_slurm(LINES)
     assert [one.user for one in shares(found)] == ["bob", "alice"]
@@ -85,7 +131,7 @@ def test_times_of_sacct_are_read(text: str, seconds: float) -> None:
     [("{", "is no JSON"), ('{"jobs": 3}', "no list of jobs"), ("a|b\n1|2\n", "no column JobID")],
 )
 def test_what_is_no_accounting_is_refused_with_words(text: str, words: str) -> None:
-    with pytest.raises(AssessError, match=words):
+    with pytest.raises(AccountingError, match=words):
         from_slurm(text)
 
 
@@ -94,7 +140,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (from_slurm, from_condor):
         try:
             read(text)
-        except AssessError:
+        except AccountingError:
             continue
 
 
@@ -105,7 +151,9 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     assert "align" in shown.output
     assert "Coarse" in shown.output
     printed = CliRunner().invoke(cli, ["assess", "--slurm", str(tmp_path / "jobs.txt"), "--json"])
+    assert "left out: 0 running, 0 without CPU time" in shown.output
     assert json.loads(printed.output)["total"]["jobs"] == 2
+    assert json.loads(printed.output)["left_out"] == {"running": 0, "without_cpu_time": 0}
 
 
 def test_one_source_is_asked_for() -> None:
