@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hotslot import __version__
 from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
-from hotslot.config import DEFAULT_PATH, Config, load
+from hotslot.config import DEFAULT_PATH, Config, Worker, load
 from hotslot.drains import Span
 from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
 from hotslot.readiness import notify
@@ -32,6 +32,9 @@ log = logging.getLogger("hotslotd")
 
 AWAY_S = 3.0
 """A pause between two beats that counts as having been away: a stopped or starved agent."""
+
+CLAIM_S = 10.0
+"""How long a claim may take at the start; what is not claimed then is so at its first action."""
 
 LAST_WRITE_S = 10.0
 """How long the agent waits at its end for the record to be written."""
@@ -62,13 +65,18 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
 
 async def _claim(config: Config, parts: Parts) -> None:
     """Be the only agent that sizes these VMs; AlreadyClaimed when another one is."""
-    for worker in config.workers:
-        try:
+    claims = [_claimed(parts, worker) for worker in config.workers]
+    await asyncio.gather(*claims)
+
+
+async def _claimed(parts: Parts, worker: Worker) -> None:
+    try:
+        async with asyncio.timeout(CLAIM_S):
             await parts.driver.claim(worker.vm_name)
-        except AlreadyClaimed:
-            raise
-        except DriverError as error:
-            log.warning("%s: not claimed yet: %s", worker.name, error)
+    except AlreadyClaimed:
+        raise
+    except (DriverError, TimeoutError) as error:
+        log.warning("%s: not claimed yet: %s", worker.name, error or f"{CLAIM_S:g} s have passed")
 
 
 async def _beat(parts: Parts, interval_s: float) -> None:

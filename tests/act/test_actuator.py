@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from itertools import pairwise
 
 import pytest
@@ -70,6 +71,31 @@ async def test_an_event_carries_the_decision_the_lease_and_the_parts_of_the_time
     assert event.command_s == approx(3.0)
     assert event.online_s == pytest.approx(0.5, abs=0.06)
     assert event.took_s == approx(event.command_s + (event.online_s or 0))
+
+
+class Sluggish(FakeDriver):
+    """Hides what its guests have, and each plug takes a second."""
+
+    hides = True
+
+    async def plug(self, vm: str, vcpus: Collection[int]) -> None:
+        await asyncio.sleep(1)
+        await super().plug(vm, vcpus)
+
+
+@in_virtual_time
+async def test_a_growth_that_takes_longer_than_an_attempt_loses_nothing_of_it() -> None:
+    it = rig(driver=Sluggish(w1=FakeVm(max_vcpus=16)))
+    seen: list[int] = []
+    for _ in range(40):
+        it.want(16)
+        await asyncio.sleep(1)
+        seen.append(it.actuator.granted or 0)
+    assert it.vm.attached == set(range(16))
+    assert seen == sorted(seen)
+    assert seen[4] >= 4, "what is there counts at once"
+    assert [event.result for event in it.events] == [EventResult.TIMED_OUT, EventResult.APPLIED]
+    assert {what for what, _, _ in it.driver.calls} == {"plug"}
 
 
 @in_virtual_time

@@ -21,6 +21,13 @@ def states(draw: st.DrawFn) -> VmState:
     return state({0, *draw(st.sets(st.integers(0, most - 1)))}, most)
 
 
+def test_what_cannot_be_unplugged_is_left_and_said() -> None:
+    state = VmState(frozenset(range(40)), 33, 1)
+    change = choose(state, 1)
+    assert change.unplug == frozenset(range(1, 33))
+    assert change.limit == "7 of its vCPUs cannot be unplugged while it runs"
+
+
 def test_the_worked_example_of_the_docstring_holds() -> None:
     assert choose(state({0, 1, 5}), 5) == Change(plug=frozenset({2, 3}))
     assert choose(state({0, 1, 5}), 1) == Change(unplug=frozenset({1, 5}))

@@ -216,6 +216,16 @@ async def test_a_call_that_hangs_is_killed_when_it_is_cancelled(
     assert (await driver.state("w1")).attached == {0, 1}
 
 
+async def test_a_pipe_in_place_of_the_settings_file_stops_nothing(
+    driver: VirtualBoxDriver, vm: FakeVm
+) -> None:
+    await driver.state("w1")
+    vm.file.unlink()
+    os.mkfifo(vm.file)
+    with pytest.raises(DriverError, match="is no file"):
+        await driver.state("w1")
+
+
 async def test_garbage_is_not_believed(box: FakeVirtualBox, driver: VirtualBoxDriver) -> None:
     box.fault("w1", Fault.GARBAGE)
     with pytest.raises(DriverError, match="names no settings file"):

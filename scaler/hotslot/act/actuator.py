@@ -141,7 +141,6 @@ class Actuator:
     def _begin(self, order: Order) -> None:
         if self._closed:
             return
-        self._vm.settle()
         if self.stuck:
             self._doubt()
         elif self.granted != order.target or self._vm.in_doubt:

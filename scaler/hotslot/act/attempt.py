@@ -104,11 +104,12 @@ class Attempt:
             before = await self._vm.read(self._left() / 2)
         except HotslotError as error:
             return self._unread(error, None, self.spent_s)
+        before = await self._vm.recheck(self._left() / 2) or before
         now = self._loop.time()
         change = choose(
             before,
             self.order.target,
-            lost=self._vm.doubts.lost(now),
+            lost=self._vm.doubts.lost,
             asked=self._asked,
             quiet=self._vm.doubts.quiet(now),
         )
@@ -145,7 +146,7 @@ class Attempt:
             got=len(after.attached),
             trouble=trouble,
             missing=missing & after.attached,
-            lost=missing & self._vm.doubts.lost(self._loop.time()),
+            lost=change.plug & self._vm.doubts.lost,
             late=change.unplug & self._asked,
             undo=change.undo,
             limit=change.limit,
@@ -171,7 +172,7 @@ class Attempt:
         undone = await self._unplug(undo)
         self.stage = Stage.PLUG
         added = added - undo if undone else added
-        if not added or self._stop.done():
+        if not added or self._stop.done() or self._left() <= self._reserve_s:
             return undone
         try:
             await self._vm.plug(added, self._left() - self._reserve_s, self._stop)
@@ -193,10 +194,10 @@ class Attempt:
         if not change.plug or after.capped:
             return frozenset()
         missing = self._vm.doubts.unseen & after.attached
-        if len(after.attached) != aim:
+        if len(after.attached) != aim or self._vm.hides:
             return missing
         self.stage = Stage.ONLINE
-        while missing := missing - await self._vm.started(missing, self._left() - self._reserve_s):
+        while missing := missing - self._vm.started(missing):
             left_s = self._left() - self._reserve_s
             if left_s <= 0 or self._stop.done():
                 break

@@ -47,7 +47,8 @@ def choose(
     missing = aim - len(state.attached)
     limit = _limit(state, target)
     if missing < 0:
-        loose = sorted(state.attached - {0}, key=lambda vcpu: (vcpu not in asked, -vcpu))
+        within = state.attached & frozenset(range(1, state.max_vcpus))
+        loose = sorted(within, key=lambda vcpu: (vcpu not in asked, -vcpu))
         return Change(unplug=frozenset(loose[:-missing]), limit=limit)
     if missing == 0:
         again = quiet & state.attached
@@ -58,6 +59,8 @@ def choose(
 
 
 def _limit(state: VmState, target: int) -> str:
+    if beyond := [vcpu for vcpu in state.attached if vcpu >= state.max_vcpus]:
+        return f"{len(beyond)} of its vCPUs cannot be unplugged while it runs"
     if target > state.max_vcpus:
         return f"the VM was built for at most {state.max_vcpus} vCPUs, {target} were wanted"
     if target > state.max_vcpus - len(state.dead):

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 LOST_S = 8.0
-"""A plugged vCPU that is not started for so long is lost; a slow guest takes 1-3 s for it."""
+"""A plugged vCPU is started by then, or lost; a slow guest takes 1-3 s for it."""
 QUIET_S = 5.0
 """So long after a guest was asked for a vCPU in vain, and it is wanted, it is asked once more."""
 
@@ -29,26 +29,28 @@ class Threads(Protocol):
 class Doubts:
     """What is in doubt about one VM's vCPUs; times are the event loop's.
 
-    ``unseen``: plugged and not seen started. ``asked``: asked of the guest in vain. ``dead``:
-    lost, and could not be taken back. Only a hypervisor that ``hides`` things has lost, quiet
-    and dead ones: the list of another is the truth.
+    ``unseen``: plugged and not seen started. ``lost``: listed, and the guest was found not to have
+    started it. ``asked``: asked of the guest in vain. ``dead``: lost, and could not be taken back.
+    Only a hypervisor that ``hides`` things has overdue, lost, quiet and dead ones: the list of
+    another is the truth.
     """
 
     def __init__(self, *, hides: bool) -> None:
         self._hides = hides
         self._unseen: dict[int, float] = {}
+        self._lost: set[int] = set()
         self._asked: dict[int, float] = {}
         self._dead: set[int] = set()
-
-    @property
-    def any(self) -> bool:
-        """Whether anything is in doubt that time or a look may settle."""
-        return bool(self._unseen or self._asked or self._dead)
 
     @property
     def unseen(self) -> frozenset[int]:
         """Plugged vCPUs that the guest was not seen to start yet."""
         return frozenset(self._unseen)
+
+    @property
+    def lost(self) -> frozenset[int]:
+        """Listed vCPUs that the guest does not have: to be taken back."""
+        return frozenset(self._lost)
 
     @property
     def asked(self) -> frozenset[int]:
@@ -60,12 +62,16 @@ class Doubts:
         """Listed vCPUs that are of no use until the VM is started again."""
         return frozenset(self._dead)
 
-    def lost(self, now: float) -> frozenset[int]:
-        """Return listed vCPUs that the guest never started: to be taken back."""
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Listed vCPUs that the guest does not have."""
+        return self.lost | self.dead
+
+    def overdue(self, now: float) -> frozenset[int]:
+        """Return vCPUs that should have been seen started by now: to be looked at."""
         if not self._hides:
             return frozenset()
-        late = {vcpu for vcpu, plugged in self._unseen.items() if now - plugged >= LOST_S}
-        return frozenset(late - self._dead)
+        return frozenset(v for v, plugged in self._unseen.items() if now - plugged >= LOST_S)
 
     def quiet(self, now: float) -> frozenset[int]:
         """Return listed vCPUs that the guest may have given up unseen."""
@@ -73,34 +79,41 @@ class Doubts:
             return frozenset()
         return frozenset(v for v, asked_at in self._asked.items() if now - asked_at >= QUIET_S)
 
-    def hidden(self, now: float) -> frozenset[int]:
-        """Return vCPUs that are listed as attached, and that the guest does not have."""
-        return self.lost(now) | self.dead
-
     def plugged(self, vcpus: Collection[int], now: float) -> None:
-        """Note vCPUs that have been plugged and must be seen running."""
+        """Note vCPUs that have been plugged and must be seen started."""
+        self.running(vcpus)
         self._unseen |= dict.fromkeys(vcpus, now)
         for vcpu in vcpus:
             self._asked.pop(vcpu, None)
-            self._dead.discard(vcpu)
-
-    def asked_in_vain(self, vcpus: Collection[int], now: float) -> None:
-        """Note vCPUs that the guest did not give up: lost ones are dead, others may go yet."""
-        self._dead |= self.lost(now) & set(vcpus)
-        self._asked |= dict.fromkeys(set(vcpus) - self._dead, now)
 
     def running(self, vcpus: Collection[int]) -> None:
         """Note vCPUs that the guest has started."""
         for vcpu in vcpus:
             self._unseen.pop(vcpu, None)
-            self._dead.discard(vcpu)
+        self._lost.difference_update(vcpus)
+        self._dead.difference_update(vcpus)
+
+    def not_started(self, vcpus: Collection[int]) -> None:
+        """Note vCPUs that were looked at, and that the guest has not started in time."""
+        for vcpu in vcpus:
+            self._unseen.pop(vcpu, None)
+        self._lost |= set(vcpus) - self._dead
+
+    def asked_in_vain(self, vcpus: Collection[int], now: float) -> None:
+        """Note vCPUs that the guest did not give up: lost ones are dead, others may go yet."""
+        self._dead |= self._lost & set(vcpus)
+        self._lost -= self._dead
+        self._asked |= dict.fromkeys(set(vcpus), now)
+        for vcpu in self._dead:
+            self._asked.pop(vcpu, None)
 
     def only(self, listed: Collection[int]) -> None:
         """Forget what the hypervisor no longer lists."""
-        for vcpu in (self._unseen.keys() | self._asked.keys() | self._dead) - set(listed):
+        for vcpu in (self._unseen.keys() | self._asked.keys()) - set(listed):
             self._unseen.pop(vcpu, None)
             self._asked.pop(vcpu, None)
-            self._dead.discard(vcpu)
+        self._lost.intersection_update(listed)
+        self._dead.intersection_update(listed)
 
     def clear(self) -> None:
         """Forget everything: the VM has been started again."""

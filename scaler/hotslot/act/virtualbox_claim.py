@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
 from hotslot.errors import AlreadyClaimed, DriverError
@@ -17,20 +16,20 @@ _LOCKS = Path("/proc/locks")
 
 
 class Claims:
-    """The VMs that this process has claimed."""
+    """The VMs that this process has claimed, each with the open folder that is its lock."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Path] = {}
-        self._open = ExitStack()
+        self._held: dict[str, int] = {}
 
     def take(self, vm: str, folder: Path) -> None:
         """Claim a VM; once more is no error. AlreadyClaimed when another process has it."""
-        if self._held.get(vm) == folder:
-            return
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise DriverError(vm, f"{folder}: {error.strerror}") from error
+        if vm in self._held and os.path.sameopenfile(self._held[vm], descriptor):
+            os.close(descriptor)
+            return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -38,12 +37,14 @@ class Claims:
             os.close(descriptor)
             words = f"another hotslot ({holder}) sizes it; two on one VM would undo each other"
             raise AlreadyClaimed(vm, words) from error
-        self._open.callback(os.close, descriptor)
-        self._held[vm] = folder
+        if vm in self._held:  # of a VM that was removed and made again
+            os.close(self._held[vm])
+        self._held[vm] = descriptor
 
     def drop(self) -> None:
         """Give up all claims."""
-        self._open.close()
+        for descriptor in self._held.values():
+            os.close(descriptor)
         self._held.clear()
 
 

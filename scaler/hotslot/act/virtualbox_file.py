@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -66,8 +67,12 @@ class SettingsFile:
         DriverError when it cannot be read or makes no sense.
         """
         try:
-            with self.path.open("rb") as file:
-                stat = os.fstat(file.fileno())
+            # Without waiting: where a file is expected there might be a pipe.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+                stat = os.fstat(descriptor)
+                if not S_ISREG(stat.st_mode):
+                    raise DriverError(self._vm, f"{self.path} is no file")
                 seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
                 if self._settings is None or seen != self._seen:
                     self._settings = replace(parse(file.read(MOST_BYTES + 1)), owner=stat.st_uid)

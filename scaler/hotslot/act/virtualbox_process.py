@@ -43,8 +43,11 @@ class VmProcesses:
 
     def _scan(self) -> None:
         self._scanned_at = self._clock()
-        named = ((_name(process), process) for process in psutil.process_iter())
-        self._known = {name: process for name, process in named if name and _lives(process)}
+        self._known = {name: process for name, process in self._known.items() if _lives(process)}
+        for process in psutil.process_iter():
+            name = _name(process)
+            if name is not None and _lives(process):
+                self._known.setdefault(name, process)
 
 
 def _name(process: psutil.Process) -> tuple[UUID, int] | None:
@@ -53,10 +56,11 @@ def _name(process: psutil.Process) -> tuple[UUID, int] | None:
         words = process.cmdline()
         if not words or words[0].rpartition("/")[2] not in _NAMES:
             return None
-        vm = started(words)
-        return (vm, process.uids().effective) if vm else None
+        vm, uids = started(words), process.uids()
     except psutil.Error:
         return None
+    # A program that changes its user, as su does, has whatever words its caller gave it.
+    return (vm, uids.real) if vm and len(set(uids)) == 1 else None
 
 
 def started(words: Iterable[str]) -> UUID | None:

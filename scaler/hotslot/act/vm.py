@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from hotslot.act.doubts import Doubts, Threads
 from hotslot.act.driver import Driver, VmState
-from hotslot.errors import ActionTimedOut, DriverError, HotslotError, VmGone
+from hotslot.errors import ActionTimedOut, DriverError, HotslotError, PlugLost, VmGone
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-STARTED_S = 1.0
-"""How long a plug that failed may take to find out which of its vCPUs the guest has started."""
+READ_S = 1.0
+"""How long it may take to read a VM back between two vCPUs."""
 
 GRACE_S = 0.2
 """Part of a limit that a cancelled call may use to clean up before it counts as hung."""
@@ -55,8 +55,14 @@ class Vm:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether a vCPU should be unplugged, and plugged again if it is wanted."""
-        return bool(self.doubts.lost(_now()) or self.doubts.quiet(_now()))
+        """Whether a vCPU should be looked at, or unplugged, and plugged again if it is wanted."""
+        now = _now()
+        return bool(self.doubts.lost or self.doubts.overdue(now) or self.doubts.quiet(now))
+
+    @property
+    def hides(self) -> bool:
+        """Whether the hypervisor's list may say other than what the guest has."""
+        return self._driver.hides
 
     async def read(self, limit_s: float) -> VmState:
         """Read the attached set and keep it; VmGone, DriverError, ActionTimedOut."""
@@ -73,47 +79,78 @@ class Vm:
         return self._seen_through(state)
 
     async def plug(self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]) -> None:
-        """Plug, until ``stop`` at most; raises what the driver raises."""
-        self._mark(vcpus)
-        self.doubts.plugged(vcpus, _now())
-        try:
-            await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
-        except HotslotError:
-            if self._driver.hides:  # of several, those before the one that failed have started
-                await self.started(vcpus, STARTED_S)
-            raise
-        if self._driver.hides:
-            self.doubts.running(vcpus)
+        """Plug, until ``stop`` at most; raises what the driver raises.
+
+        Where things are hidden one vCPU at a time, each read back: what is there counts at once.
+        """
+        if not self.hides:
+            await self._plug(vcpus, limit_s, stop)
+            return
+        deadline = _now() + limit_s
+        for vcpu in sorted(vcpus):
+            one = frozenset({vcpu})
+            await self._plug(one, self._left(deadline, stop), stop)
+            self.doubts.running(one)
+            await self.read(READ_S)
 
     async def unplug(
         self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]
     ) -> None:
-        """Unplug, until ``stop`` at most; raises what the driver raises."""
+        """Unplug, until ``stop`` at most; raises what the driver raises. As ``plug``."""
+        if not self.hides:
+            await self._unplug(vcpus, limit_s, stop)
+            return
+        deadline = _now() + limit_s
+        for vcpu in sorted(vcpus, reverse=True):
+            await self._unplug(frozenset({vcpu}), self._left(deadline, stop), stop)
+            await self.read(READ_S)
+
+    async def recheck(self, limit_s: float) -> VmState | None:
+        """Look whether the guest has started what is overdue or was given up; what is known now."""
+        doubtful = self.doubts.overdue(_now()) | self.doubts.hidden
+        if doubtful and self._listed is not None:
+            try:
+                call = self._driver.started(self.name, doubtful)
+                started = await self._call("started", call, limit_s)
+            except HotslotError as error:
+                log.debug("VM %s: %s", self.name, error)
+            else:
+                self.doubts.running(started)
+                self.doubts.not_started(doubtful - started)
+            self.state = self._seen_through(self._listed)
+        return self.state
+
+    def started(self, vcpus: frozenset[int]) -> frozenset[int]:
+        """Return those of these vCPUs that run on the host, and put them beyond doubt."""
+        ran = self._ran(vcpus)
+        self.doubts.running(ran)
+        return ran
+
+    def _left(self, deadline: float, stop: asyncio.Future[None]) -> float:
+        left_s = deadline - _now()
+        if left_s <= 0 or stop.done():
+            raise ActionTimedOut(self.name, "no time was left for the others")
+        return left_s
+
+    async def _plug(
+        self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]
+    ) -> None:
+        self._mark(vcpus)
+        self.doubts.plugged(vcpus, _now())
+        try:
+            await self._call("plug", self._driver.plug(self.name, vcpus), limit_s, stop)
+        except PlugLost:
+            self.doubts.not_started(vcpus)
+            raise
+
+    async def _unplug(
+        self, vcpus: frozenset[int], limit_s: float, stop: asyncio.Future[None]
+    ) -> None:
         try:
             await self._call("unplug", self._driver.unplug(self.name, vcpus), limit_s, stop)
         except ActionTimedOut:
             self.doubts.asked_in_vain(vcpus, _now())
             raise
-
-    def settle(self) -> None:
-        """Let time tell what is lost."""
-        if self._listed is not None and self.doubts.any:
-            self.state = self._seen_through(self._listed)
-
-    async def started(self, vcpus: frozenset[int], limit_s: float) -> frozenset[int]:
-        """Return those of these vCPUs that the guest has started, and put them beyond doubt.
-
-        The host's threads tell it cheaply; a hypervisor that hides things confirms it.
-        """
-        ran = self._ran(vcpus)
-        if ran and self._driver.hides:
-            try:
-                call = self._driver.started(self.name, ran)
-                ran &= await self._call("started", call, max(limit_s, 0.0))
-            except HotslotError:
-                return frozenset()
-        self.doubts.running(ran)
-        return ran
 
     def _ran(self, vcpus: frozenset[int]) -> frozenset[int]:
         if not vcpus or self._listed is None:
@@ -129,7 +166,7 @@ class Vm:
                 self._threads.mark(self._listed.pid, vcpus)
 
     def _seen_through(self, listed: VmState) -> VmState:
-        hidden = self.doubts.hidden(_now())
+        hidden = self.doubts.hidden
         if not hidden:
             return listed
         return replace(listed, attached=listed.attached - hidden, dead=self.doubts.dead)
@@ -194,8 +231,10 @@ class Vm:
         if look < self._newest_look:
             return
         self._newest_look = look
-        if state is None or (self._listed is not None and self._listed.pid != state.pid):
+        if state is None or self._listed is None or self._listed.pid != state.pid:
             self.doubts.clear()
+            if state is not None and self.hides:  # what was plugged by another is in doubt
+                self.doubts.plugged(state.attached - {0}, _now())
         else:
             self.doubts.only(state.attached)
         self._listed = state
