@@ -171,3 +171,11 @@ def test_every_command_has_examples_json_and_a_line_in_the_readme() -> None:
         assert "Examples:" in (command.help or ""), name
         assert any(parameter.name == "json_" for parameter in command.params), name
         assert f"`hotslot {name}" in text, f"README does not tell of {name}"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = said(monkeypatch, capsys, "assess", "--slurm", "/proc/self/mem")
+    assert "Input/output error" in words
+    assert "Traceback" not in words

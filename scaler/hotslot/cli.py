@@ -198,6 +198,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        fail(1, str(error))
 
 
 def _part(history: Any, row: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,13 @@ from click.testing import CliRunner
 from hotslot.cli import cli
 from hotslot.decide.policies import build
 from hotslot.errors import ConfigError
+from hotslot.replay import page
 from hotslot.replay.cli import parsed
 from hotslot.replay.columns import TraceError
+from hotslot.replay.figures import Figures
 from hotslot.replay.host import gains, on_host
 from hotslot.replay.traces import Choose, chunks, whole, write
+from hotslot.report.table import console
 from synthetic_sets import jobs_of
 
 KEYS = (
@@ -184,6 +188,56 @@ def test_a_host_reports_gain_over_static(traces: Path) -> None:
     assert hotslot["host_cores"] == 16
 
 
+def test_hosts_name_their_sets_and_say_which_jobs_are_too_large(
+    traces: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    write(other, jobs_of([[1.0] * 90] * 2, cap=4))
+    _changed(other, "jobs.parquet", lambda t: t.set_column(3, "cap", pa.array([4, 99])))
+    arguments = ["replay", str(traces), str(other), "--policy", "window", "--host-cores", "16"]
+    done = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert [row["trace"] for row in json.loads(done.stdout)] == [str(traces)] * 2 + [str(other)] * 2
+    assert "1 jobs ask for more than 16 cores" in done.stderr
+    shown = CliRunner().invoke(cli, arguments).stdout
+    assert shown.index(str(traces)) < shown.index(str(other))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host-cores", "16", "--svg", "x.svg"], "leave --host-cores out"),
+        (["--svg", "/nowhere/x.svg"], "cannot write /nowhere/x.svg: No such file"),
+        (["--cooldown", "nan"], "nan is no number"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_refused(
+    traces: Path, arguments: list[str], words: str
+) -> None:
+    done = CliRunner().invoke(cli, ["replay", str(traces), *arguments])
+    assert done.exit_code == 2
+    assert words in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("width", [*range(30, 130, 7), 80])
+def test_a_narrow_table_never_cuts_a_number(width: int) -> None:
+    names = ["hotslot:harm_budget_pct=0.5:patience_s=20", "window"]
+    numbers = (123456, 12.34, 50.0, 98.7, 123.456, 234.567, 345.67, 4567.8, 345.6)
+    rows = [Figures(name, numbers[0], *numbers[1:]) for name in names]
+    text = io.StringIO()
+    console(text, width).print(page.table(rows))
+    head, _, first, second, *below = text.getvalue().splitlines()
+    assert all(len(line.rstrip()) <= width for line in (head, first, second))
+    shown = first.split()[1:]
+    assert (
+        shown
+        == ["123,456", "12.34", "98.7", "123.456", "234.567", "345.67", "4567.8", "345.6"][
+            : len(shown)
+        ]
+    )
+    assert second.split()[0] == "window"
+    assert bool(below) is (len(shown) < 8)
+
+
 def test_freed_cores_start_the_next_job() -> None:
     jobs = jobs_of([[1.0] * 300] * 8, cap=4)
     rows = gains([on_host(name, parsed(name), jobs, 8) for name in ("static", "hotslot")])
@@ -198,7 +252,14 @@ def test_a_policy_is_named_with_its_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["windw", "window:window_s", "window:size=3", "window:window_s=no"]
+    "text",
+    [
+        "window:window_s=3:window_s=4",
+        "windw",
+        "window:window_s",
+        "window:size=3",
+        "window:window_s=no",
+    ],
 )
 def test_a_policy_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,15 @@ from hotslot.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from hotslot.decide.policy import Lawful
+    from hotslot.replay.host import HostFigures
     from hotslot.replay.replay import Setting
+
+
+def _a_number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number of seconds")
+    return value
+
 
 DEFAULTS = ("static", "threshold", "window", "vpa", "autopilot", "holt", "harvest", "hotslot")
 
@@ -31,7 +40,7 @@ DEFAULTS = ("static", "threshold", "window", "vpa", "autopilot", "holt", "harves
 @click.option("--all", "everything", is_flag=True,
               help="Every job whole; default: the model's choice (docs/replay.md).")  # fmt: skip
 @click.option("--cooldown", type=click.FloatRange(0, 3600), default=0.0, show_default=True,
-              help="The limit limits.cooldown_s, in seconds.")  # fmt: skip
+              callback=_a_number, help="The limit limits.cooldown_s, in seconds.")  # fmt: skip
 @click.option("--svg", "svg_path", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the plot of the trade-off to this file.")  # fmt: skip
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs.")
@@ -59,6 +68,10 @@ def replay(
     from hotslot.decide.limits import Limits
     from hotslot.replay.replay import Setting
 
+    if host_cores and svg_path:
+        raise click.UsageError("--svg draws jobs on workers of their own: leave --host-cores out")
+    if svg_path:
+        _writable(svg_path)
     policies = {name: parsed(name) for name in names or DEFAULTS}
     setting = Setting(limits=Limits(1.0, 1024.0, cooldown, 1024.0))
     if host_cores:
@@ -81,6 +94,8 @@ def parsed(text: str) -> Lawful:
         if not equals:
             what = f"{pair!r} is no key=value"
             raise ConfigError("--policy", [Problem(text, what)])
+        if key in parameters:
+            raise ConfigError("--policy", [Problem(text, f"has {key} twice")])
         parameters[key] = _value(value)
     policy: Any = build(name, parameters)
     if not is_lawful(policy):
@@ -115,8 +130,10 @@ def _each(
 
     oracles = {} if json_ and svg_path is None else ORACLES
     done: dict[str, list[Any]] = {name: [] for name in (*policies, *oracles)}
+    empty: list[Path] = []
     with _progress() as tell:
         for path in paths:
+            before = sum(map(len, done.values()))
             for jobs in chunks(path, Choose(everything), note=partial(_note, path)):
                 tell(f"{path.name}: {len(jobs):,} jobs", float(jobs.life_s.sum()) * len(policies))
                 for name, policy in policies.items():
@@ -124,8 +141,13 @@ def _each(
                     done[name].append(sums(jobs, out))
                 for name, oracle in oracles.items():
                     done[name].append(sums(jobs, oracle(jobs)))
-    if not any(done.values()):
-        raise TraceError(paths[0], NONE_ALL if everything else NONE)
+            if sum(map(len, done.values())) == before:
+                empty.append(path)
+    why = NONE_ALL if everything else NONE
+    if len(empty) == len(paths):
+        raise TraceError(paths[0], why)
+    for path in empty:
+        _note(path, why)
     rows = [figures(name, parts) for name, parts in done.items()]
     if svg_path:
         svg_path.write_text(picture(rows), encoding="utf-8")
@@ -150,25 +172,46 @@ def _host(
     from hotslot.replay.page import host_table
     from hotslot.replay.traces import Choose, whole
     from hotslot.report.table import console
+    from hotslot.report.words import plain
 
     asked = {"static": parsed("static"), **policies}
-    rows = []
+    sets: list[tuple[Path, list[HostFigures]]] = []
     for path in paths:
         jobs = whole(path, Choose(everything), partial(_note, path))
         if int(jobs.cap.min()) > host_cores:
             what = f"no job fits {host_cores} cores"
             raise ConfigError("--host-cores", [Problem(str(path), what)])
+        larger = int((jobs.cap > host_cores).sum())
+        if larger:
+            _note(path, f"{larger:,} jobs ask for more than {host_cores} cores, and are left out")
         with _progress() as tell:
             tell(path.name, float(len(asked)))
             found = []
             for name, policy in asked.items():
                 found.append(on_host(name, policy, jobs, host_cores, setting))
                 tell("", 1.0)
-        rows.extend(gains(found))
+        sets.append((path, gains(found)))
     if json_:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=2, allow_nan=False))
+        answer = [{"trace": str(path), **row.as_json()} for path, rows in sets for row in rows]
+        click.echo(json.dumps(answer, indent=2, allow_nan=False))
         return
-    console().print(host_table(rows))
+    page = console()
+    for path, rows in sets:
+        if len(sets) > 1:
+            page.print(plain(str(path)))
+        page.print(host_table(rows))
+
+
+def _writable(path: Path) -> None:
+    """Try to write before the run, which may take long."""
+    there = path.exists()
+    try:
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        what = f"cannot write {path}: {error.strerror}"
+        raise click.BadParameter(what, param_hint="--svg") from error
 
 
 def _note(path: Path, words: str) -> None:
