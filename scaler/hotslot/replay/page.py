@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,15 @@ from rich.text import Text
 
 from hotslot.replay.figures import Figures
 from hotslot.replay.host import HostFigures
+from hotslot.replay.svg import LEAST_PCT, TICKS_PCT, tick
 from hotslot.report.table import GAP, Column, Columns
 from hotslot.report.words import plain
 
 HEIGHT = 18
 NARROWEST = 40
 SHORTEST_NAME = 16
+EDGE = 0.1
+"""Room beside the outermost points, in powers of ten."""
 
 
 class Figured:
@@ -92,7 +96,7 @@ def _column(title: str, cells: Sequence[str]) -> Column:
 
 
 class TradeOff:
-    """Draws eff over total slow-down, a letter a policy, with the letters' names below."""
+    """Draws eff over total slow-down (logarithmic), a letter a policy, their names below."""
 
     def __init__(self, rows: Sequence[Figures]) -> None:
         self._rows = [row for row in rows if row.policy != "oracle:perfect"]
@@ -126,6 +130,23 @@ def _draw(rows: Sequence[Figures], width: int) -> str:
     figure.legend(False)
     for at, row in enumerate(rows):
         marker = plotext.marker(_letter(at), None)
-        figure.draw(figure.signal([row.slowdown_total_pct], [row.eff_pct], marker=marker))
+        figure.draw(figure.signal([_place(row.slowdown_total_pct)], [row.eff_pct], marker=marker))
+    most = max([1.0, *(row.slowdown_total_pct for row in rows)])
+    ticks = [slow for slow in TICKS_PCT if slow <= most]
+    figure.ruler("x").lim(_place(0) - EDGE, _place(most) + EDGE)
+    figure.ruler("x").ticks(list(map(_place, ticks)), list(map(tick, ticks)))
+    lowest = min([0.0, *(row.eff_pct for row in rows)])
+    figure.ruler("y").lim(lowest - 3, 103)
+    figure.ruler("y").ticks(*_eff_ticks(lowest))
     drawn: str = figure.build().string(colorless=True)
     return drawn.rstrip("\n")
+
+
+def _place(slow_pct: float) -> float:
+    return math.log10(max(slow_pct, LEAST_PCT))
+
+
+def _eff_ticks(lowest: float) -> tuple[list[int], list[str]]:
+    step = 25 if lowest > -100 else 100 * math.ceil(-lowest / 400)
+    places = list(range(step * math.ceil(lowest / step), 101, step))
+    return places, [str(place) for place in places]
