@@ -76,21 +76,23 @@ def _fields(share: Share) -> dict[str, object]:
 
 
 def _table(rows: list[Share]) -> object:
-    from hotslot.report.table import Column, Columns
+    from hotslot.report.figured import Figured
+    from hotslot.report.table import Column
     from hotslot.report.words import core_hours, percent, short
 
     def returned(share: Share) -> str:
         low, high = share.returned_core_s
         return f"{core_hours(low)} – {core_hours(high)}"
 
-    return Columns(
-        (
-            Column("user", [short(one.user) if one.user else "all" for one in rows]),
-            Column("application", [short(one.application, 40) for one in rows], spare=1),
-            Column("jobs", [f"{one.jobs:,}" for one in rows], right=True),
-            Column("requested h", [core_hours(one.requested_core_s) for one in rows], right=True),
-            Column("idle h", [core_hours(one.idle_core_s) for one in rows], right=True),
-            Column("idle", [percent(one.idle_part) for one in rows], right=True),
-            Column("hotslot would return, h", [returned(one) for one in rows], right=True),
-        )
+    figures = (
+        Column("jobs", [f"{one.jobs:,}" for one in rows], right=True),
+        Column("requested h", [core_hours(one.requested_core_s) for one in rows], right=True),
+        Column("idle h", [core_hours(one.idle_core_s) for one in rows], right=True),
+        Column("idle", [percent(one.idle_part) for one in rows], right=True),
+        Column("hotslot would return, h", [returned(one) for one in rows], right=True),
     )
+    names = (
+        Column("user", [short(one.user) if one.user else "all" for one in rows]),
+        Column("application", [short(one.application, 40) for one in rows]),
+    )
+    return Figured(names, figures)

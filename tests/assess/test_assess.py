@@ -156,5 +156,18 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     assert json.loads(printed.output)["left_out"] == {"running": 0, "without_cpu_time": 0}
 
 
+@pytest.mark.parametrize("width", [50, 80, 90, 120])
+def test_a_narrow_table_never_cuts_a_number(width: int, tmp_path: Path) -> None:
+    large = "7|a_user_of_a_long_name|" + "x" * 60 + "|100000|900-00:00:00|00:01:00|1\n"
+    (tmp_path / "jobs.txt").write_text(LINES + large)
+    command = ["assess", "--slurm", str(tmp_path / "jobs.txt")]
+    shown = CliRunner(env={"COLUMNS": str(width)}).invoke(cli, command).output.splitlines()
+    row = next(line for line in shown if line.startswith("a_user"))
+    figures = " ".join(row.split()[2:])
+    words = "1 2,160,000,000 2,160,000,000 100.0 % 1,079,989,200 – 2,159,978,400"
+    assert (words + " ").startswith(figures + " ")
+    assert shown[0].count("…") == 0
+
+
 def test_one_source_is_asked_for() -> None:
     assert CliRunner().invoke(cli, ["assess"]).exit_code == 2

@@ -12,54 +12,21 @@ from rich.text import Text
 from hotslot.replay.figures import Figures
 from hotslot.replay.host import HostFigures
 from hotslot.replay.svg import LEAST_PCT, TICKS_PCT, tick
-from hotslot.report.table import GAP, Column, Columns
+from hotslot.report.figured import Figured
+from hotslot.report.table import Column
 from hotslot.report.words import plain
 
 HEIGHT = 18
 NARROWEST = 40
-SHORTEST_NAME = 16
 EDGE = 0.1
 """Room beside the outermost points, in powers of ten."""
-
-
-class Figured:
-    """A table with a policy a line that never cuts a number: names are shortened in the middle,
-    then whole columns are left out from the right, which a line below says."""
-
-    def __init__(self, names: Sequence[str], columns: Sequence[Column]) -> None:
-        self._names = [plain(name) for name in names]
-        self._columns = columns
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        shown, longest = list(self._columns), max(map(len, self._names), default=0)
-        least = min(SHORTEST_NAME, longest) + GAP
-        while len(shown) > 1 and least + _wide(shown) > options.max_width:
-            shown.pop()
-        room = max(least, options.max_width - _wide(shown)) - GAP
-        names = Column("policy", [middle(name, room) for name in self._names])
-        yield Columns((names, *shown))
-        left_out = [column.title for column in self._columns[len(shown) :]]
-        if left_out:
-            yield Text(f"too narrow for {', '.join(left_out)}; --json has all")
-
-
-def middle(name: str, longest: int) -> str:
-    """Return the name, its middle left out beyond so many characters: ``window:wi…pct=5``."""
-    if len(name) <= longest:
-        return name
-    end = (longest - 1) // 2
-    return f"{name[: longest - 1 - end]}…{name[len(name) - end :]}"
-
-
-def _wide(columns: Sequence[Column]) -> int:
-    return sum(column.width + GAP for column in columns)
 
 
 def table(rows: Sequence[Figures]) -> Figured:
     """One line a policy; percentages of requested core-hours, except eff (of the perfect oracle's)
     and p99 and worst (of jobs)."""
     return Figured(
-        [row.policy for row in rows],
+        [Column("policy", [row.policy for row in rows])],
         (
             _column("jobs", [f"{row.jobs:,}" for row in rows]),
             _column("reclaimed %", [f"{row.reclaimed_pct:.2f}" for row in rows]),
@@ -76,7 +43,7 @@ def table(rows: Sequence[Figures]) -> Figured:
 def host_table(rows: Sequence[HostFigures]) -> Figured:
     """One line a policy on a whole host."""
     return Figured(
-        [row.policy for row in rows],
+        [Column("policy", [row.policy for row in rows])],
         (
             _column("jobs", [f"{row.jobs:,}" for row in rows]),
             _column("hours", [f"{row.makespan_h:.1f}" for row in rows]),
