@@ -93,7 +93,7 @@ def test_a_jobs_vcpus_follow_the_load_of_its_guest(
         events = history.events(row.lease.id)
     assert [e.to_vcpus for e in events if e.result is EventResult.APPLIED][:1] == [CEILING]
     # A guest that is interpreted and busy may be too slow for one attempt, or lose a plug: each
-    # attempt ends in time and in a class, which the summary tells; what counts was waited for above.
+    # ends in time and in a class, which the summary tells; what counts was waited for above.
     assert all(event.took_s <= 15.5 for event in events), events
     note(
         f"VirtualBox and Slurm, 4 -> 1 -> 4 -> 1: {down:.0f}, {up:.0f} and {down_again:.0f} s "
