@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from hotslot.decide.histogram import BUCKETS, add_weight, fade, quantile
 from hotslot.decide.law import DUST, Choice, Numbers, Seen, State, saturated
 from hotslot.decide.parameters import refuse_outside
-from hotslot.decide.policy import Ruled
+from hotslot.decide.policy import ESCAPED, SETTLED, YOUNG, Periodic
 
 _SINCE_S, _USED, _AGE_S, _SIZE, _MEAN, _WEIGHT, _PEAK, _HISTOGRAM = 0, 1, 2, 3, 4, 5, 6, 7
-_SETTLED, _YOUNG, _ESCAPED = 0, 1, 2
 
 
 def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
@@ -25,10 +24,10 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
         state[_SIZE] = seen.request
         state[_SINCE_S] = 0.0
         state[_USED] = 0.0
-        return Choice(int(seen.request), _ESCAPED, seen.demand, 0.0, 0.0)
+        return Choice(int(seen.request), ESCAPED, seen.demand, 0.0, 0.0)
     if state[_SINCE_S] < every_s - DUST:
         kept = int(state[_SIZE]) if state[_SIZE] > 0 else int(seen.granted)
-        why = _SETTLED if state[_SIZE] > 0 else _YOUNG
+        why = SETTLED if state[_SIZE] > 0 else YOUNG
         return Choice(kept, why, state[_PEAK], 0.0, 0.0)
     faded = 0.5 ** (state[_SINCE_S] / half_life_s)
     mean = state[_USED] / state[_SINCE_S]
@@ -44,11 +43,11 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
         state[_PEAK] = state[_MEAN] / state[_WEIGHT]
     vcpus = max(1, math.ceil(state[_PEAK] * (1 + margin_pct / 100) - DUST))
     state[_SIZE] = float(min(int(seen.request), vcpus))
-    return Choice(int(state[_SIZE]), _SETTLED, state[_PEAK], 0.0, 0.0)
+    return Choice(int(state[_SIZE]), SETTLED, state[_PEAK], 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Autopilot(Ruled):
+class Autopilot(Periodic):
     """Every ``every_s``: a statistic of demand, older demand counting half after ``half_life_s``:
     the load-weighted ``percentile`` (Autopilot's for serving jobs: 95), or with 0 the mean (its
     choice for batch jobs); plus ``margin_pct``. With ``escape_pct`` above 0, wanting that part of
@@ -73,24 +72,13 @@ class Autopilot(Ruled):
             escape_pct=(self.escape_pct, 0, 100),
         )
 
-    def numbers(self) -> Numbers:
-        return (
-            float(self.percentile),
-            float(self.margin_pct),
-            float(self.half_life_s),
-            float(self.every_s),
-            float(self.escape_pct),
-        )
-
     def room(self, request: int) -> int:  # noqa: ARG002
         return _HISTOGRAM + BUCKETS
 
     def words(self, seen: Seen, choice: Choice) -> str:
+        if words := self.unsettled(seen, choice):
+            return words
         cores = f"{seen.granted:.0f} cores"
-        if choice.why == _YOUNG:
-            return f"{seen.demand:.1f} of {cores} wanted; not seen for {self.every_s:g} s yet"
-        if choice.why == _ESCAPED:
-            return f"saturated: {seen.demand:.1f} of {cores} wanted; back to the request"
         what = f"p{self.percentile:g}" if self.percentile > 0 else "mean"
         return (
             f"{what} of demand is {choice.a:.1f} of {cores}; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hotslot.decide.law import DUST, Choice, Numbers, Seen, State, saturated
 from hotslot.decide.parameters import refuse_outside
-from hotslot.decide.policy import Ruled
+from hotslot.decide.policy import ESCAPED, SETTLED, YOUNG, Periodic
 
 FEATURES = 6
 """Of a period: 1, mean, peak, deviation, last sample, and the period before's peak."""
@@ -24,7 +24,6 @@ _SINCE_S, _SUM, _SQUARES, _PEAK, _COUNT, _BEFORE, _SIZE, _READY, _ESCAPES = (
     8,
 )
 _X, _WEIGHTS = 9, 9 + FEATURES
-_SETTLED, _YOUNG, _ESCAPED = 0, 1, 2
 
 
 def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
@@ -38,10 +37,10 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     if saturated(seen, 0.99):
         state[_SIZE] = seen.request
         state[_ESCAPES] = 1.0
-        return Choice(int(seen.request), _ESCAPED, seen.demand, 0.0, 0.0)
+        return Choice(int(seen.request), ESCAPED, seen.demand, 0.0, 0.0)
     if state[_SINCE_S] < every_s - DUST:
         kept = int(state[_SIZE]) if state[_SIZE] > 0 else int(seen.granted)
-        why = _SETTLED if state[_SIZE] > 0 else _YOUNG
+        why = SETTLED if state[_SIZE] > 0 else YOUNG
         return Choice(kept, why, state[_PEAK], 0.0, 0.0)
     peak = seen.request if state[_ESCAPES] > 0 else state[_PEAK]
     if state[_READY] > 0:
@@ -66,7 +65,7 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
         state[used] = 0.0
     vcpus = max(1, math.ceil(predicted + margin - DUST))
     state[_SIZE] = float(min(int(seen.request), vcpus))
-    return Choice(int(state[_SIZE]), _SETTLED, predicted, 0.0, 0.0)
+    return Choice(int(state[_SIZE]), SETTLED, predicted, 0.0, 0.0)
 
 
 def _learn(state: State, peak: float, rate: float, under: float) -> None:
@@ -85,7 +84,7 @@ def _learn(state: State, peak: float, rate: float, under: float) -> None:
 
 
 @dataclass(frozen=True)
-class Harvest(Ruled):
+class Harvest(Periodic):
     """Every ``every_s``: a linear model of the last period's features predicts the next one's peak;
     it learns online, and cores that were missing cost ``under`` times those that were too many.
     One ``margin`` core on top; saturation gives the request back.
@@ -107,16 +106,11 @@ class Harvest(Ruled):
             margin=(self.margin, 0, 1024),
         )
 
-    def numbers(self) -> Numbers:
-        return (float(self.every_s), float(self.rate), float(self.under), float(self.margin))
-
     def room(self, request: int) -> int:  # noqa: ARG002
         return _WEIGHTS + FEATURES
 
     def words(self, seen: Seen, choice: Choice) -> str:
+        if words := self.unsettled(seen, choice):
+            return words
         cores = f"{seen.granted:.0f} cores"
-        if choice.why == _YOUNG:
-            return f"{seen.demand:.1f} of {cores} wanted; not seen for {self.every_s:g} s yet"
-        if choice.why == _ESCAPED:
-            return f"saturated: {seen.demand:.1f} of {cores} wanted; back to the request"
         return f"the next {self.every_s:g} s will want up to {choice.a:.1f} of {cores}, it learned"

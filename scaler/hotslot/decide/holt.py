@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from hotslot.decide.law import DUST, Choice, Numbers, Seen, State, saturated
 from hotslot.decide.parameters import refuse_outside
-from hotslot.decide.policy import Ruled
+from hotslot.decide.policy import ESCAPED, SETTLED, YOUNG, Periodic
 
 _SINCE_S, _USED, _SEEN, _LEVEL, _TREND, _ERROR, _SIZE = 0, 1, 2, 3, 4, 5, 6
-_SETTLED, _YOUNG, _ESCAPED = 0, 1, 2
 
 
 def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
@@ -27,10 +26,10 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     if saturated(seen, 0.95):
         state[_SIZE] = seen.request
         state[_LEVEL] = max(state[_LEVEL], seen.demand)
-        return Choice(int(seen.request), _ESCAPED, seen.demand, 0.0, 0.0)
+        return Choice(int(seen.request), ESCAPED, seen.demand, 0.0, 0.0)
     if state[_SINCE_S] < every_s - DUST:
         kept = int(state[_SIZE]) if state[_SIZE] > 0 else int(seen.granted)
-        why = _SETTLED if state[_SIZE] > 0 else _YOUNG
+        why = SETTLED if state[_SIZE] > 0 else YOUNG
         return Choice(kept, why, state[_LEVEL], state[_ERROR], 0.0)
     mean = state[_USED] / state[_SINCE_S]
     state[_SINCE_S] = 0.0
@@ -48,11 +47,11 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     forecast = state[_LEVEL] + ahead * state[_TREND]
     vcpus = max(1, math.ceil(forecast + spreads * state[_ERROR] - DUST))
     state[_SIZE] = float(min(int(seen.request), vcpus))
-    return Choice(int(state[_SIZE]), _SETTLED, forecast, state[_ERROR], 0.0)
+    return Choice(int(state[_SIZE]), SETTLED, forecast, state[_ERROR], 0.0)
 
 
 @dataclass(frozen=True)
-class Holt(Ruled):
+class Holt(Periodic):
     """Every ``every_s``: level and trend of demand, ``ahead`` steps on, plus ``spreads`` times the
     mean absolute error of the forecasts. Wanting 95 % of what is granted gives the request back.
 
@@ -75,24 +74,13 @@ class Holt(Ruled):
             ahead=(self.ahead, 0, 1000),
         )
 
-    def numbers(self) -> Numbers:
-        return (
-            float(self.alpha),
-            float(self.beta),
-            float(self.spreads),
-            float(self.every_s),
-            float(self.ahead),
-        )
-
     def room(self, request: int) -> int:  # noqa: ARG002
         return 7
 
     def words(self, seen: Seen, choice: Choice) -> str:
+        if words := self.unsettled(seen, choice):
+            return words
         cores = f"{seen.granted:.0f} cores"
-        if choice.why == _YOUNG:
-            return f"{seen.demand:.1f} of {cores} wanted; not seen for {self.every_s:g} s yet"
-        if choice.why == _ESCAPED:
-            return f"saturated: {seen.demand:.1f} of {cores} wanted; back to the request"
         return (
             f"forecast is {choice.a:.1f} of {cores}, off by {choice.b:.2f} on average; "
             f"with {self.spreads:g} times that {choice.vcpus}"

@@ -122,3 +122,26 @@ class Ruled:
         """Return the wish after all samples of this view, whatever was asked before."""
         seen, choice = Course(self).follow(view)
         return Wish(choice.vcpus, self.words(seen, choice))
+
+
+SETTLED, YOUNG, ESCAPED = 0, 1, 2
+"""Why a periodic law chose: what it computed; not seen for a period yet; saturated."""
+
+
+class Periodic(Ruled):
+    """What policies share that compute their wish every ``every_s``; all fields are numbers."""
+
+    every_s: float
+
+    def numbers(self) -> Numbers:
+        """Return the fields in their order, as the law takes them."""
+        return tuple(float(value) for value in vars(self).values())
+
+    def unsettled(self, seen: Seen, choice: Choice) -> str:
+        """Say why the choice is not yet, or not now, what the law computes; '' if it is."""
+        cores = f"{seen.granted:.0f} cores"
+        if choice.why == YOUNG:
+            return f"{seen.demand:.1f} of {cores} wanted; not seen for {self.every_s:g} s yet"
+        if choice.why == ESCAPED:
+            return f"saturated: {seen.demand:.1f} of {cores} wanted; back to the request"
+        return ""

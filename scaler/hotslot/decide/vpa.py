@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from hotslot.decide.histogram import BUCKETS, add_weight, fade, quantile
 from hotslot.decide.law import DUST, Choice, Numbers, Seen, State
 from hotslot.decide.parameters import refuse_outside
-from hotslot.decide.policy import Ruled
+from hotslot.decide.policy import SETTLED, YOUNG, Periodic
 
 _SINCE_S, _USED, _WEIGHT, _SIZE, _HISTOGRAM = 0, 1, 2, 3, 4
-_SETTLED, _YOUNG = 0, 1
 
 
 def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
@@ -21,7 +20,7 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     state[_USED] += seen.demand * seen.interval_s
     if state[_SINCE_S] < every_s - DUST:
         kept = int(state[_SIZE]) if state[_SIZE] > 0 else int(seen.granted)
-        why = _SETTLED if state[_SIZE] > 0 else _YOUNG
+        why = SETTLED if state[_SIZE] > 0 else YOUNG
         return Choice(kept, why, state[_WEIGHT], 0.0, 0.0)
     fade(state, _HISTOGRAM, 0.5 ** (state[_SINCE_S] / half_life_s))
     mean = state[_USED] / state[_SINCE_S]
@@ -32,11 +31,11 @@ def law(numbers: Numbers, state: State, seen: Seen) -> Choice:
     vcpus = max(1, math.ceil(target * (1 + margin_pct / 100) - DUST))
     state[_WEIGHT] = target
     state[_SIZE] = float(min(int(seen.request), vcpus))
-    return Choice(int(state[_SIZE]), _SETTLED, target, 0.0, 0.0)
+    return Choice(int(state[_SIZE]), SETTLED, target, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Vpa(Ruled):
+class Vpa(Periodic):
     """Every ``every_s``: the ``percentile`` of demand plus ``margin_pct``, where older demand
     counts half as much after each ``half_life_s``, and a sample weighs as much as it used.
 
@@ -58,21 +57,13 @@ class Vpa(Ruled):
             every_s=(self.every_s, 0.1, 86_400),
         )
 
-    def numbers(self) -> Numbers:
-        return (
-            float(self.percentile),
-            float(self.margin_pct),
-            float(self.half_life_s),
-            float(self.every_s),
-        )
-
     def room(self, request: int) -> int:  # noqa: ARG002
         return _HISTOGRAM + BUCKETS
 
     def words(self, seen: Seen, choice: Choice) -> str:
+        if words := self.unsettled(seen, choice):
+            return words
         cores = f"{seen.granted:.0f} cores"
-        if choice.why == _YOUNG:
-            return f"{seen.demand:.1f} of {cores} wanted; not seen for {self.every_s:g} s yet"
         return (
             f"p{self.percentile:g} of demand is {choice.a:.1f} of {cores}; "
             f"with {self.margin_pct:g} % margin {choice.vcpus}"
