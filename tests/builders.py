@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotslot.model import JobPhase, Placement, Sample
+from hotslot.model import JobPhase, Placement, RunSummary, Sample
 
 
 def placement(
@@ -26,6 +26,13 @@ def placement(
         name="train",
         outcome=outcome,
     )
+
+
+def run_summary(
+    placed: Placement | None = None, *, held: float = 260, used: float = 150
+) -> RunSummary:
+    """A run of 100 s of a job that asked for 4 CPUs."""
+    return RunSummary(placed or placement(), 4, held, used, 3.9, 2, over=True)
 
 
 def sample(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
 from builders import placement
 from hotslot.desk import Desk
 from hotslot.errors import SchedulerUnavailable
-from hotslot.model import Finding, NodeCondition, Placement
+from hotslot.model import Finding, NodeCondition, Placement, Queue, RunSummary
 
 
 class CountingScheduler:
@@ -36,7 +36,14 @@ class CountingScheduler:
 
     def resume(self, worker: str) -> None: ...
 
-    def write_back(self, placement: Placement, summary: str) -> None: ...
+    def queue(self, workers: Collection[str]) -> Queue:
+        return Queue(())
+
+    def offer(self, limits: Mapping[str, int]) -> None: ...
+
+    def write_back(self, summaries: Sequence[RunSummary]) -> None: ...
+
+    def close(self) -> None: ...
 
     def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
         return []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from hotslot.errors import SchedulerError
-from hotslot.model import Finding, JobPhase, NodeCondition, Placement
+from hotslot.errors import SchedulerError, SchedulerUnavailable
+from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
 from hotslot_plugin import slurm_check, slurm_comment, slurm_json, slurm_settings
 from hotslot_plugin.slurm_command import Command, failure
 from hotslot_plugin.slurm_hostlist import NODE
 from hotslot_plugin.slurm_job import placements
+from hotslot_plugin.slurm_offers import Offers
 from hotslot_plugin.slurm_pyslurm import installed
 from hotslot_plugin.slurm_scontrol import ByCommand
 from hotslot_plugin.slurm_source import Source, choose
@@ -24,9 +25,10 @@ class Slurm:
 
     name = "slurm"
 
-    def __init__(self, command: Command, source: Source) -> None:
+    def __init__(self, command: Command, source: Source, partition: str = "") -> None:
         self._command = command
         self._source = source
+        self._offers = Offers(command, partition)
 
     def placements(
         self, workers: Collection[str], job_ids: Collection[str] = ()
@@ -59,22 +61,40 @@ class Slurm:
         if output.status != 0 and "Invalid node state specified" not in output.stderr:
             raise failure("scontrol", output.stderr or f"exit status {output.status}")
 
-    def write_back(self, placement: Placement, summary: str) -> None:
-        """Put a summary into the job's AdminComment, which sacct shows; two calls to slurmdbd.
+    def queue(self, workers: Collection[str]) -> Queue:
+        """Return the partition's share of the host and its pending jobs; see Scheduler."""
+        return self._offers.queue([_node(worker) for worker in workers])
+
+    def offer(self, limits: Mapping[str, int]) -> None:
+        """Set the QOS's GrpTRES and have slurmctld look at its queue; see Scheduler."""
+        self._offers.offer(limits)
+
+    def write_back(self, summaries: Sequence[RunSummary]) -> None:
+        """Put summaries into the jobs' AdminComment, which sacct shows; two calls to slurmdbd each.
 
         Through sacctmgr: scontrol refuses as soon as a job is completing, and what it set before
-        replaces what sacctmgr set. Raises SchedulerError when somebody else's comment is there.
+        replaces what sacctmgr set. A comment of somebody else's is kept, and raised at the end.
         """
-        job = accounting_id(placement)
-        said = self._command.ask("sacct", "-n", "-P", "-X", "-j", job, "--format=AdminComment")
-        before = said.decode("utf-8", "replace").partition("\n")[0]
+        problems = [words for summary in summaries if (words := self._write_back(summary))]
+        if problems:
+            raise SchedulerError("; ".join(problems))
+
+    def _write_back(self, summary: RunSummary) -> str:
+        """Write one summary; return why it cannot be, SchedulerUnavailable passes."""
+        job = accounting_id(summary.placement)
         try:
-            comment = slurm_comment.merged(before, placement, summary)
+            said = self._command.ask("sacct", "-n", "-P", "-X", "-j", job, "--format=AdminComment")
+            before = said.decode("utf-8", "replace").partition("\n")[0]
+            comment = slurm_comment.merged(before, summary)
+            modify = ("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}")
+            self._command.ask(*modify, "set", f"AdminComment={comment}")
+        except SchedulerUnavailable:
+            raise
         except slurm_comment.ForeignComment as error:
-            words = f"job {job} has an AdminComment that is not hotslot's, and keeps it: {error}"
-            raise SchedulerError(words) from error
-        modify = ("sacctmgr", "-i", "modify", "job", "where", f"jobid={job}")
-        self._command.ask(*modify, "set", f"AdminComment={comment}")
+            return f"job {job} has an AdminComment that is not hotslot's, and keeps it: {error}"
+        except SchedulerError as error:
+            return f"job {job}: {error}"
+        return ""
 
     def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
         """Look for settings that would hurt, in up to three calls that change nothing."""
@@ -114,7 +134,7 @@ def connect(settings: Mapping[str, object]) -> Slurm:
     """
     wanted = slurm_settings.parse(settings)
     command = Command(wanted.command, wanted.timeout_s)
-    return Slurm(command, choose(wanted.source, command))
+    return Slurm(command, choose(wanted.source, command), wanted.partition)
 
 
 def accounting_id(placement: Placement) -> str:

@@ -1,6 +1,6 @@
 """The text of AdminComment: one entry for each worker and run of a job, ours only: pure.
 
-``hotslot w1: asked 4, held 2.1, used 1.5; w2: …; w1 run 1: …``
+``hotslot w1: asked 4, held 260 core-s, used 150 core-s, peak 3.9, 2 changes; w2: …; w1 run 1: …``
 sacct shows one record of a requeued job, its last run's; so the entries of earlier runs stay.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hotslot.model import Placement
+from hotslot.model import RunSummary
 
 MARK = "hotslot "
 LENGTH_MAX = 4000
@@ -21,15 +21,16 @@ class ForeignComment(ValueError):
     """Somebody else keeps something in this AdminComment: it is not ours to overwrite."""
 
 
-def merged(before: str, placement: Placement, summary: str) -> str:
-    """Return the comment with this placement's entry added, or put in place of an older one.
+def merged(before: str, summary: RunSummary) -> str:
+    """Return the comment with this run's entry added, or put in place of an older one.
 
     Raises ForeignComment. Other sites' tools, jobstats for one, use this field, too.
     """
+    placement = summary.placement
     run = f" run {placement.run}" if placement.run else ""
     key = f"{placement.worker}{run}: "
     entries = [entry for entry in _entries(before) if not entry.startswith(key)]
-    entries.append(key + _plain(summary))
+    entries.append(key + _words(summary))
     while len(MARK + "; ".join(entries)) > LENGTH_MAX and len(entries) > 1:
         del entries[0]
     return MARK + "; ".join(entries)
@@ -45,8 +46,10 @@ def _entries(before: str) -> list[str]:
     return [entry for entry in entries if _ENTRY.fullmatch(entry)]
 
 
-def _plain(summary: str) -> str:
-    """Return a summary without what ends an entry, or what sacctmgr and ``sacct -P`` treat as
-    syntax: semicolons, quotes, bars, line ends."""
-    kept = "".join(c for c in summary[:200] if " " <= c <= "~" and c not in ";|\"'\\`")
-    return " ".join(kept.split())
+def _words(summary: RunSummary) -> str:
+    """Return the figures without what ends an entry, or is syntax to sacctmgr and ``sacct -P``."""
+    return (
+        f"asked {summary.requested_vcpus}, held {summary.held_core_s:.0f} core-s, "
+        f"used {summary.used_core_s:.0f} core-s, peak {summary.peak_cores:.1f}, "
+        f"{summary.events} changes"
+    )

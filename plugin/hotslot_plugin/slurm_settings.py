@@ -14,6 +14,7 @@ class Settings(BaseModel):
     ``source``: auto takes pyslurm where its version is Slurm's, else Slurm's commands.
     ``command``: words before each of Slurm's commands, such as [sudo, -u, slurm].
     ``timeout_s``: the time limit of each call.
+    ``partition``: the host's own partition, whose QOS's GrpTRES hotslot sets; '' leaves it alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -21,6 +22,7 @@ class Settings(BaseModel):
     source: Literal["auto", "pyslurm", "scontrol"] = "auto"
     command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
     timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    partition: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.][A-Za-z0-9_.-]{0,62})?$")] = ""
 
 
 def parse(settings: Mapping[str, object]) -> Settings:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
-from hotslot.model import NodeCondition, Placement
+from hotslot.model import NodeCondition, Placement, RunSummary
 from hotslot.schedulers import Scheduler
 
 T = TypeVar("T")
@@ -67,9 +67,9 @@ class Desk:
         """Let a drained worker take jobs again."""
         await self._call(lambda: self._scheduler.resume(worker))
 
-    async def write_back(self, placement: Placement, summary: str) -> None:
-        """Put a lease's summary where the scheduler's tools show it."""
-        await self._call(lambda: self._scheduler.write_back(placement, summary))
+    async def write_back(self, summaries: Sequence[RunSummary]) -> None:
+        """Put runs' figures where the scheduler's tools show them."""
+        await self._call(lambda: self._scheduler.write_back(summaries))
 
     async def close(self) -> None:
         """End what is being asked; those who wait are told."""

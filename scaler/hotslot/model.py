@@ -258,6 +258,59 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What the scheduler's own tools show of one run on one worker.
+
+    ``over``: the run has ended; else these are its figures so far. ``events`` are the changes of
+    its vCPUs that were applied, in core-seconds and cores the rest, as in Totals.
+    """
+
+    placement: Placement
+    requested_vcpus: int
+    held_core_s: float
+    used_core_s: float
+    peak_cores: float
+    events: int
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Workers among which a scheduler places jobs by itself, up to one limit.
+
+    Slurm: all workers of a host, limited by their partition's QOS. HTCondor: each worker alone,
+    limited by its gate. ``used`` are the CPUs of the jobs that it has there, ``limit`` those that
+    it may have there in all without asking: both as the scheduler itself says, at one moment.
+    """
+
+    name: str
+    workers: tuple[str, ...]
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that could start if there were CPUs for it: ``cpus`` on each of ``workers`` workers.
+
+    ``since`` is UTC epoch s: when it came to wait for CPUs and nothing else.
+    """
+
+    job_id: str
+    cpus: int
+    since: float
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A scheduler's share of a host now, and who waits for more of it, first come first."""
+
+    groups: tuple[Group, ...]
+    waiting: tuple[Waiting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCondition:
     """A worker as the scheduler sees it.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from hotslot.errors import ConfigError, Problem
-from hotslot.model import Finding, NodeCondition, Placement
+from hotslot.model import Finding, NodeCondition, Placement, Queue, RunSummary
 from hotslot.registry import one_entry_point
 
 
@@ -42,12 +42,37 @@ class Scheduler(Protocol):
         """Let a drained worker take jobs again."""
         ...
 
-    def write_back(self, placement: Placement, summary: str) -> None:
-        """Put a lease's summary (under 200 bytes of ASCII) where the scheduler's tools show it."""
+    def queue(self, workers: Collection[str]) -> Queue:
+        """Return what the scheduler may use of these workers, and which jobs wait for them.
+
+        A group whose state cannot be asked now is left out. No groups: the scheduler has no
+        limits that hotslot may set (``offer``), all of these workers' CPUs are its own.
+        Jobs that wait for anything but CPUs (a hold, a time, another job) are left out; at most
+        the first hundred are told.
+        """
+        ...
+
+    def offer(self, limits: Mapping[str, int]) -> None:
+        """Set these groups' limits, in CPUs; what runs is never touched.
+
+        Safe to repeat. ``queue`` tells when it has come about.
+        """
+        ...
+
+    def write_back(self, summaries: Sequence[RunSummary]) -> None:
+        """Put runs' figures where the scheduler's own tools show them; safe to repeat.
+
+        A job that the scheduler has forgotten is passed over. Raises SchedulerError that names
+        those that could not be written, when all others are.
+        """
         ...
 
     def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
         """Look for settings that would hurt; ask nothing that changes anything."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for asking."""
         ...
 
 

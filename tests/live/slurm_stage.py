@@ -57,14 +57,15 @@ class LiveStage:
             self._keep(name)
         return self._current
 
-    def scheduler(self, scene: str = "") -> Slurm:
+    def scheduler(self, scene: str = "", partition: str = "") -> Slurm:
         """Connect to the testbed's Slurm from outside its namespaces."""
         target = ["-t", str(self.bed.namespaces.pid1), "-m", "-p", "-u", "-n", "-i"]
         command = ["nsenter", *target, *self.bed.scontrol_prefix]
         record = os.environ.get("HOTSLOT_RECORD")
         if record and scene:
             command = [sys.executable, str(RECORDER), str(Path(record, scene)), *command, "--"]
-        return connect({"source": "scontrol", "command": command, "timeout_s": 60.0})
+        settings = {"source": "scontrol", "command": command, "timeout_s": 60.0}
+        return connect({**settings, "partition": partition})
 
     def clear(self) -> None:
         """End all jobs and wait until every node is idle."""

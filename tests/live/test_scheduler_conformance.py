@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from builders import run_summary
 from hotslot.errors import SchedulerError
 from live.slurm_stage import SLURM_CONF, LiveStage
 from plugin.conformance import SchedulerConformance
@@ -24,6 +25,10 @@ class TestSlurmCommands(SchedulerConformance):
     """squeue, scontrol and slurmctld of the testbed."""
 
 
+def figures(held: int) -> str:
+    return f"asked 4, held {held} core-s, used 150 core-s, peak 3.9, 2 changes"
+
+
 def _comment(stage: LiveStage, job: str) -> str:
     words = ["sacct", "-n", "-P", "-X", "-j", job, "--format=AdminComment"]
     return stage.bed.run(words, user="root").stdout.strip()
@@ -32,26 +37,28 @@ def _comment(stage: LiveStage, job: str) -> str:
 def test_a_summary_is_shown_by_sacct_for_each_worker(stage: LiveStage) -> None:
     scene = stage.scene("ended")
     for placement in sorted(scene.of("two"), key=lambda p: p.worker):
-        scene.scheduler.write_back(placement, f"held {placement.cpus}")
+        scene.scheduler.write_back([run_summary(placement, held=placement.cpus)])
     first, second = sorted(scene.of("two"), key=lambda p: p.worker)
-    expected = f"hotslot {first.worker}: held {first.cpus}; {second.worker}: held {second.cpus}"
+    expected = (
+        f"hotslot {first.worker}: {figures(first.cpus)}; {second.worker}: {figures(second.cpus)}"
+    )
     assert _comment(stage, scene.jobs["two"]) == expected
 
 
 def test_a_summary_goes_to_one_task_of_an_array(stage: LiveStage) -> None:
     scene = stage.scene("array")
     [one] = scene.of("1")
-    scene.scheduler.write_back(one, "held 1")
-    assert _comment(stage, f"{one.array_job_id}_1") == f"hotslot {one.worker}: held 1"
+    scene.scheduler.write_back([run_summary(one, held=1)])
+    assert _comment(stage, f"{one.array_job_id}_1") == f"hotslot {one.worker}: {figures(1)}"
     assert _comment(stage, f"{one.array_job_id}_0") == ""
 
 
 def test_a_summary_goes_to_one_part_of_a_heterogeneous_job(stage: LiveStage) -> None:
     scene = stage.scene("het")
     [leader] = scene.of("leader")
-    scene.scheduler.write_back(leader, "held 2")
+    scene.scheduler.write_back([run_summary(leader, held=2)])
     said = _comment(stage, scene.jobs["leader"]).splitlines()
-    assert said == [f"hotslot {leader.worker}: held 2"]
+    assert said == [f"hotslot {leader.worker}: {figures(2)}"]
 
 
 def test_a_comment_of_somebody_else_is_kept(stage: LiveStage) -> None:
@@ -60,7 +67,7 @@ def test_a_comment_of_somebody_else_is_kept(stage: LiveStage) -> None:
     modify = ["sacctmgr", "-i", "modify", "job", "where", f"jobid={one.job_id}"]
     stage.bed.run([*modify, "set", "AdminComment=JS1:abc"], user="root")
     with pytest.raises(SchedulerError, match="keeps it: JS1:abc"):
-        scene.scheduler.write_back(one, "held 4")
+        scene.scheduler.write_back([run_summary(one)])
     assert _comment(stage, one.job_id) == "JS1:abc"
 
 
@@ -98,3 +105,29 @@ def test_a_job_asks_for_one_vm_a_node(stage: LiveStage, options: list[str], gres
     assert f"TresPerNode={gres}\n" in stage.bed.run(show, user="root").stdout
     stage.bed.run(["scontrol", "update", f"job={job}", "timelimit=5"], user="root")
     assert f"TresPerNode={gres}\n" in stage.bed.run(show, user="root").stdout
+
+
+def test_a_limit_is_read_back_from_the_controller_and_starts_who_waits(stage: LiveStage) -> None:
+    stage.clear()
+    scheduler = stage.scheduler(partition="host1")
+    try:
+        scheduler.offer({"host1": 5})
+        (group,) = scheduler.queue(["w1", "w2"]).groups
+        assert (group.name, group.workers, group.used, group.limit) == ("host1", ("w1", "w2"), 0, 5)
+        first, second = (stage.submit(name, "--ntasks=4") for name in ("first", "second"))
+        array = stage.submit("array", "--array=1-3", "--ntasks=3")
+        stage.until(first, "RUNNING")
+        stage.until(second, "PENDING", "QOSGrpCpuLimit")
+        queue = scheduler.queue(["w1", "w2"])
+        assert [(job.job_id.partition("_")[0], job.cpus) for job in queue.waiting] == [
+            (second, 4),
+            *[(array, 3)] * 3,
+        ]
+        assert queue.groups[0].used == 4
+        scheduler.offer({"host1": 8})
+        stage.until(second, "RUNNING")
+        scheduler.offer({"host1": 3})
+        assert [(g.used, g.limit) for g in scheduler.queue(["w1"]).groups] == [(8, 3)]
+    finally:
+        stage.clear()
+        scheduler.offer({"host1": 12})

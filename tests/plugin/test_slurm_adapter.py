@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import placement
+from builders import placement, run_summary
 from hotslot.errors import ConfigError, SchedulerError, SchedulerUnavailable
 from hotslot.model import Placement
 from hotslot.schedulers import connect as connect_by_name
 from hotslot_plugin.slurm import Slurm, accounting_id, connect
 from hotslot_plugin.slurm_comment import LENGTH_MAX, ForeignComment, merged
+
+FIGURES = "asked 4, held 260 core-s, used 150 core-s, peak 3.9, 2 changes"
 
 
 def slurm(tmp_path: Path, script: str) -> Slurm:
@@ -48,8 +50,8 @@ def test_a_resume_that_is_not_allowed_says_so(tmp_path: Path) -> None:
 
 def test_a_summary_is_added_to_what_other_workers_said(tmp_path: Path) -> None:
     there = 'case "$1" in sacct) echo "hotslot w1: held 2";; esac'
-    slurm(tmp_path, there).write_back(placement("12", "w2"), "held 3; used 1")
-    comment = "AdminComment=hotslot w1: held 2; w2: held 3 used 1"
+    slurm(tmp_path, there).write_back([run_summary(placement("12", "w2"))])
+    comment = f"AdminComment=hotslot w1: held 2; w2: {FIGURES}"
     assert said(tmp_path) == [
         "sacct -n -P -X -j 12 --format=AdminComment",
         f"sacctmgr -i modify job where jobid=12 set {comment}",
@@ -57,15 +59,17 @@ def test_a_summary_is_added_to_what_other_workers_said(tmp_path: Path) -> None:
 
 
 def test_a_comment_of_somebody_else_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(SchedulerError, match="keeps it: JS1:xyz"):
-        slurm(tmp_path, "echo JS1:xyz").write_back(placement(), "held 3")
-    assert len(said(tmp_path)) == 1
+    script = 'case "$*" in *12*) echo JS1:xyz;; esac'
+    both = [run_summary(placement("12")), run_summary(placement("13"))]
+    with pytest.raises(SchedulerError, match=r"^job 12 .* keeps it: JS1:xyz$"):
+        slurm(tmp_path, script).write_back(both)
+    assert [line.split()[0] for line in said(tmp_path)] == ["sacct", "sacct", "sacctmgr"]
 
 
 def test_a_summary_without_accounting_is_an_error(tmp_path: Path) -> None:
     script = "echo 'sacct: error: Slurm accounting storage is disabled' >&2; exit 1"
     with pytest.raises(SchedulerError, match="accounting storage is disabled"):
-        slurm(tmp_path, script).write_back(placement(), "held 3")
+        slurm(tmp_path, script).write_back([run_summary()])
 
 
 @pytest.mark.parametrize(
@@ -85,27 +89,27 @@ def test_accounting_is_asked_for_exactly_one_job(fields: dict[str, str], name: s
 @pytest.mark.parametrize("job_id", ["", "1 set", "1,2", "12.0", "x"])
 def test_what_is_no_job_id_never_reaches_accounting(tmp_path: Path, job_id: str) -> None:
     with pytest.raises(SchedulerError, match="not a number of a Slurm job"):
-        slurm(tmp_path, "exit 0").write_back(placement(job_id), "held 3")
+        slurm(tmp_path, "exit 0").write_back([run_summary(placement(job_id))])
     assert not (tmp_path / "said").exists()
 
 
 def test_an_entry_is_replaced_by_its_newer_one() -> None:
-    comment = merged("hotslot w1: held 2; w2: held 1", placement(worker="w1"), "held 5")
-    assert comment == "hotslot w2: held 1; w1: held 5"
+    comment = merged("hotslot w1: held 2; w2: held 1", run_summary(placement(worker="w1")))
+    assert comment == f"hotslot w2: held 1; w1: {FIGURES}"
 
 
 def test_the_runs_of_a_requeued_job_are_told_apart() -> None:
-    comment = merged("", placement(worker="w1"), "held 5")
-    assert merged(comment, placement(worker="w1", run=1), "held 1") == (
-        "hotslot w1: held 5; w1 run 1: held 1"
+    comment = merged("", run_summary(placement(worker="w1")))
+    assert merged(comment, run_summary(placement(worker="w1", run=1))) == (
+        f"hotslot w1: {FIGURES}; w1 run 1: {FIGURES}"
     )
 
 
-@given(st.lists(st.text(max_size=300), max_size=40))
-def test_a_comment_is_bounded_plain_and_keeps_the_newest(summaries: list[str]) -> None:
+@given(st.lists(st.floats(0, 1e12), max_size=60))
+def test_a_comment_is_bounded_plain_and_keeps_the_newest(held: list[float]) -> None:
     comment = ""
-    for count, summary in enumerate(summaries):
-        comment = merged(comment, placement(worker=f"w{count}"), summary)
+    for count, core_s in enumerate(held):
+        comment = merged(comment, run_summary(placement(worker=f"w{count}"), held=core_s))
         assert f"w{count}: " in comment
     assert len(comment) <= LENGTH_MAX
     assert not set(comment) & set("|\"'\\`\n")
@@ -115,7 +119,7 @@ def test_a_comment_is_bounded_plain_and_keeps_the_newest(summaries: list[str]) -
 @given(st.text(min_size=1, max_size=50))
 def test_any_comment_before_is_ours_or_foreign(before: str) -> None:
     try:
-        assert merged(before, placement(), "held 1").startswith("hotslot ")
+        assert merged(before, run_summary()).startswith("hotslot ")
     except ForeignComment:
         assert not before.strip().startswith("hotslot ")
 
