@@ -17,10 +17,11 @@ from typing import IO, Any
 
 from . import accel, cluster_files, progress, recipe, slurm_conf
 from .beside import Beside
+from .condor import CondorPool
 from .controller import Controller
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
-from .network import beside_address, worker_address
+from .network import beside_address, condor_seat, slurm_seat
 from .run_dir import PATH, USERS, RunDir
 from .worker import Machine, Worker
 
@@ -39,11 +40,14 @@ class Testbed:
         vcpus: int = 4,
         cores: int = 8,
         *,
+        condor_workers: int = 0,
         boot_vcpus: int = 1,
         memory_mb: int = 640,
         hooks: bool = True,
         hook_conf: str = cluster_files.DEFAULT_HOOK_CONF,
         slurm_conf_extra: str = "",
+        condor_conf_extra: str = "",
+        condor_worker_conf_extra: str = "",
         beside: Sequence[str] = (),
         keep: bool = False,
     ) -> None:
@@ -52,10 +56,14 @@ class Testbed:
         vcpus: the most a worker can have, and what its Slurm node offers; boot_vcpus: what it
         starts with. cores: GrpTRES=cpu of the partition's QOS. hooks: Prolog and Epilog from
         this repository. slurm_conf_extra: lines added to slurm.conf, of which later ones win.
+        condor_workers: how many further VMs are workers of an HTCondor pool; with these and no
+        other nodes, Slurm's daemons are left out. condor_conf_extra: lines that win over those of
+        the pool's and hotslot's files, on all its machines; condor_worker_conf_extra: on workers.
         beside: names of further nodes, whose slurmd runs without a VM (beside.py).
         keep: leave the run directory behind also on success, as HOTSLOT_KEEP=1 does.
         """
-        self._count = workers
+        self._seats = [slurm_seat(n) for n in range(1, workers + 1)]
+        self._condor_seats = [condor_seat(n) for n in range(1, condor_workers + 1)]
         self._vcpus = vcpus
         self._cores = cores
         self._boot_vcpus = boot_vcpus
@@ -63,12 +71,16 @@ class Testbed:
         self._hooks = hooks
         self._hook_conf = hook_conf
         self._slurm_conf_extra = slurm_conf_extra
-        self._addresses = {f"w{n}": worker_address(n) for n in range(1, workers + 1)}
+        self._condor_conf_extra = condor_conf_extra
+        self._condor_worker_conf_extra = condor_worker_conf_extra
+        self._addresses = {seat.name: seat.address for seat in self._seats}
         self._addresses |= {name: beside_address(n) for n, name in enumerate(beside, 1)}
         self._beside = beside
         self._keep = keep or os.environ.get("HOTSLOT_KEEP", "") not in ("", "0")
         self._cleanup = ExitStack()
+        self._with_slurm = bool(self._addresses) or not condor_workers
         self.workers: list[Worker] = []
+        self.condor_workers: list[Worker] = []
         self.beside: list[Beside] = []
 
     def __enter__(self) -> Testbed:
@@ -98,16 +110,14 @@ class Testbed:
             self._cleanup.enter_context(artifact.in_use())
             for artifact in (recipe.WORKER_IMAGE, recipe.WORKER_KERNEL, recipe.CTL_ROOT)
         )
-        self.accel = accel.choose(lower / "root", kernel) if self._count else "no VM"
-        self.run_dir = RunDir.create(self._addresses)
+        seats = [*self._seats, *self._condor_seats]
+        self.accel = accel.choose(lower / "root", kernel) if seats else "no VM"
+        self.run_dir = RunDir.create(
+            [*self._addresses, *(seat.name for seat in self._condor_seats)]
+        )
         self.namespaces = Namespaces()
         self._cleanup.callback(self.namespaces.close)
-        self.run_dir.mount(self.namespaces, lower / "root", [image, kernel], self._count)
-        files = cluster_files.members_files(self._slurm_conf(), self._addresses)
-        self._controller = Controller(self.namespaces, self.root, self.run_dir.log / "ctl")
-        self._controller.install(files)
-        if self._hooks:
-            files.update(cluster_files.hook_files(self._hook_conf))
+        self.run_dir.mount(self.namespaces, lower / "root", [image, kernel], seats)
         machine = Machine(
             run=self.run_dir,
             kernel=kernel,
@@ -117,32 +127,77 @@ class Testbed:
             boot_vcpus=self._boot_vcpus,
             memory_mb=self._memory_mb,
         )
-        numbers = range(1, self._count + 1)
-        self.workers = [Worker(self.namespaces, machine, n, files) for n in numbers]
+        self._install_slurm(machine)
+        self._install_condor(machine)
+        with ThreadPoolExecutor(1) as boot:
+            booted = boot.submit(self._boot)
+            if self._condor_seats:
+                self._condor.start()
+            if self._with_slurm:
+                self._start_slurm()
+            booted.result()
+        self._wait_started()
+        self.start_up_s = time.monotonic() - start
+        said = f"{len(self._addresses) + len(self._condor_seats)} nodes ({self.accel})"
+        progress.say(f"testbed of {said} up in {self.start_up_s:.1f} s: {self.path}")
+
+    def _install_slurm(self, machine: Machine) -> None:
+        files = cluster_files.members_files(self._slurm_conf(), self._hosts)
+        self._controller = Controller(self.namespaces, self.root, self.run_dir.log / "ctl")
+        self._controller.install(files)
+        if self._hooks and self._addresses:
+            files.update(cluster_files.hook_files(self._hook_conf))
+        self.workers = [Worker(self.namespaces, machine, seat, files) for seat in self._seats]
         self.beside = [
             Beside(self.namespaces, self.run_dir, name, n, files)
             for n, name in enumerate(self._beside, 1)
         ]
         for node in self.beside:
-            node.set_up(image / "disk.ext4")
-        with ThreadPoolExecutor(1) as boot:
-            booted = boot.submit(self._boot)
-            self._controller.start()
-            if self._cores != _CACHED_CORES:
-                self.set_cores(self._cores)
-            booted.result()
-        self.wait_idle(timeout=60 + 40 * self._count)
-        for name in self._addresses:
-            self.wait_up(name)
-        self.start_up_s = time.monotonic() - start
-        said = f"{len(self._addresses)} nodes ({self.accel}) up in {self.start_up_s:.1f} s"
-        progress.say(f"testbed of {said}: {self.path}")
+            node.set_up(machine.disk)
+
+    def _install_condor(self, machine: Machine) -> None:
+        self._condor = CondorPool(self.namespaces, self.run_dir)
+        if not self._condor_seats:
+            return
+        submit = cluster_files.condor_submit_files() if self._hooks else {}
+        self._condor.install(submit, self._condor_conf_extra)
+        files = self._condor.worker_files(
+            vcpus=self._vcpus,
+            memory_mb=self._memory_mb * 3 // 4,
+            extra=f"{self._condor_conf_extra}\n{self._condor_worker_conf_extra}\n",
+        )
+        files["etc/hosts"] = slurm_conf.hosts(self._hosts).encode()
+        for seat in self._condor_seats:
+            own = dict(files)
+            if self._hooks:
+                own |= cluster_files.condor_worker_files(self._hook_conf, seat.name)
+            self.condor_workers.append(Worker(self.namespaces, machine, seat, own))
+        self._condor.workers = self.condor_workers
 
     def _boot(self) -> None:
         for node in self.beside:
             node.start()
-        for worker in self.workers:
+        for worker in (*self.workers, *self.condor_workers):
             worker.start()
+
+    def _start_slurm(self) -> None:
+        self._controller.start()
+        if self._cores != _CACHED_CORES:
+            self.set_cores(self._cores)
+
+    def _wait_started(self) -> None:
+        limit_s = 60 + 40 * len([*self._seats, *self._condor_seats])
+        if self._with_slurm:
+            self.wait_idle(timeout=limit_s)
+            for name in self._addresses:
+                self.wait_up(name)
+        if self._condor_seats:
+            self.condor_wait_idle(timeout=limit_s)
+
+    @property
+    def _hosts(self) -> dict[str, str]:
+        """Every node's address."""
+        return self._addresses | {seat.name: seat.address for seat in self._condor_seats}
 
     def _slurm_conf(self) -> str:
         return slurm_conf.slurm_conf(
@@ -186,12 +241,17 @@ class Testbed:
         found = (path for path in sorted(top.rglob("*")) if path.is_file() and path.stat().st_size)
         return {str(path.relative_to(top)): path for path in found}
 
+    @property
+    def condor_config(self) -> Path:
+        """What CONDOR_CONFIG names for an HTCondor client on the host: the agent's identity."""
+        return self._condor.client_config
+
     def worker(self, name: str) -> Worker:
-        """Return a worker by its name."""
-        for worker in self.workers:
-            if worker.name == name:
-                return worker
-        raise TestbedError(f"no worker {name}: there are w1 to w{self._count}")
+        """Return a worker, of Slurm or of HTCondor, by its name."""
+        workers = {worker.name: worker for worker in (*self.workers, *self.condor_workers)}
+        if name not in workers:
+            raise TestbedError(f"no worker {name}: there are {', '.join(workers) or 'none'}")
+        return workers[name]
 
     def node(self, name: str) -> Worker | Beside:
         """Return a worker or a node beside them by its name."""
@@ -348,8 +408,31 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
         """Start slurmdbd again."""
         self._controller.start_slurmdbd()
 
+    # --- the HTCondor pool --------------------------------------------------------------------
+
+    def condor_submit(self, text: str, *, user: str = "alice") -> str:
+        """Submit a job description; return the id of its first job, such as `12.0`."""
+        done = self.run(["condor_submit", "-terse"], user=user, input=text)
+        return done.stdout.split()[0]
+
+    def condor_wait_idle(self, timeout: float = 120) -> None:
+        """Wait until every worker of HTCondor offers all its CPUs and has no job."""
+        self._condor.wait_idle(timeout, self._check_alive)
+
+    def kill_condor(self, daemon: str) -> None:
+        """Kill schedd, shadow, negotiator, collector or master of the controller with SIGKILL.
+
+        The master starts the others anew, a second or two later. Without it they end by
+        themselves, within a minute.
+        """
+        self._condor.kill(daemon)
+
+    def start_condor(self) -> None:
+        """Start HTCondor on the controller after its master was killed and the rest has ended."""
+        self._condor.start()
+
     def _check_alive(self) -> None:
-        for worker in self.workers:
+        for worker in (*self.workers, *self.condor_workers):
             if worker.died:
                 raise TestbedError(
                     f"{worker.name} ended\n{log_tail(worker.log_dir / 'qemu.log')}\n"

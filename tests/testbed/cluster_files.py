@@ -17,6 +17,17 @@ _HOOKS = {
     "usr/lib/hotslot/slurm-prolog": REPO / "prolog/slurm-prolog",
     "usr/lib/hotslot/slurm-epilog": REPO / "epilog/slurm-epilog",
 }
+_CONDOR_SUBMIT = {
+    "etc/condor/config.d/40-hotslot-submit.conf": REPO / "config/condor/40-hotslot-submit.conf",
+}
+_CONDOR_WORKER = {
+    "etc/condor/config.d/40-hotslot-worker.conf": REPO / "config/condor/40-hotslot-worker.conf",
+    "usr/lib/hotslot/condor-prepare-job": REPO / "prolog/condor-prepare-job",
+    "usr/lib/hotslot/condor-job-exit": REPO / "epilog/condor-job-exit",
+    "usr/lib/hotslot/condor-gate": REPO / "packaging/worker/condor-gate",
+    "usr/lib/hotslot/hook.py": REPO / "plugin/hotslot_plugin/hook.py",
+}
+_CONDOR_GATE = REPO / "plugin/hotslot_plugin/gate.py"
 
 
 def members_files(conf: str, addresses: Mapping[str, str]) -> dict[str, bytes]:
@@ -33,9 +44,25 @@ def members_files(conf: str, addresses: Mapping[str, str]) -> dict[str, bytes]:
 
 def hook_files(hook_conf: str) -> dict[str, bytes]:
     """Return the hooks of this repository and their configuration, by path in a worker."""
-    files = {"etc/hotslot/hook.conf": hook_conf.encode()}
-    for name, path in _HOOKS.items():
+    return {"etc/hotslot/hook.conf": hook_conf.encode(), **_shipped(_HOOKS)}
+
+
+def condor_submit_files() -> dict[str, bytes]:
+    """Return hotslot's part of the schedd's configuration, by path on the controller."""
+    return _shipped(_CONDOR_SUBMIT)
+
+
+def condor_worker_files(hook_conf: str, node: str) -> dict[str, bytes]:
+    """Return hotslot's part of a worker of HTCondor, by path: configuration, hooks, gate."""
+    conf = f"{hook_conf.rstrip()}\nnode={node}\n"
+    files = {"etc/hotslot/hook.conf": conf.encode(), **_shipped(_CONDOR_WORKER)}
+    if _CONDOR_GATE.exists():
+        files["usr/lib/hotslot/gate.py"] = _CONDOR_GATE.read_bytes()
+    return files
+
+
+def _shipped(paths: Mapping[str, Path]) -> dict[str, bytes]:
+    for path in paths.values():
         if not path.exists():
             raise TestbedError(f"{path} is missing; hooks=False does without")
-        files[name] = path.read_bytes()
-    return files
+    return {name: path.read_bytes() for name, path in paths.items()}

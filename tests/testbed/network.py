@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 CTL_ADDRESS = "10.77.0.1"
 BRIDGE = "hs0"
 
 
-def worker_address(number: int) -> str:
-    """Return a worker's address: w1 has 10.77.0.11."""
-    return f"10.77.0.{10 + number}"
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A worker VM's place on the bridge, and the scheduler whose daemons it runs."""
+
+    name: str
+    role: str
+    octet: int
+
+    @property
+    def address(self) -> str:
+        return f"10.77.0.{self.octet}"
+
+    @property
+    def tap(self) -> str:
+        return f"{BRIDGE}{self.name}"
+
+    @property
+    def mac(self) -> str:
+        return f"52:54:00:77:00:{self.octet:02x}"
+
+
+def slurm_seat(number: int) -> Seat:
+    """Return the seat of a worker of Slurm: w1 has 10.77.0.11."""
+    return Seat(f"w{number}", "slurm", 10 + number)
+
+
+def condor_seat(number: int) -> Seat:
+    """Return the seat of a worker of HTCondor: c1 has 10.77.0.51."""
+    return Seat(f"c{number}", "condor", 50 + number)
 
 
 def beside_address(number: int) -> str:
@@ -16,15 +45,7 @@ def beside_address(number: int) -> str:
     return f"10.77.0.{100 + number}"
 
 
-def tap(number: int) -> str:
-    return f"hs0w{number}"
-
-
-def mac(number: int) -> str:
-    return f"52:54:00:77:00:{number:02x}"
-
-
-def setup_script(workers: int) -> str:
+def setup_script(seats: Iterable[Seat]) -> str:
     """Return the shell commands which make the network in a fresh network namespace."""
     lines = [
         "ip link set lo up",
@@ -32,9 +53,9 @@ def setup_script(workers: int) -> str:
         f"ip addr add {CTL_ADDRESS}/24 dev {BRIDGE}",
         f"ip link set {BRIDGE} up",
     ]
-    for n in range(1, workers + 1):
-        lines.append(f"ip tuntap add dev {tap(n)} mode tap")
-        lines.append(f"ip link set {tap(n)} master {BRIDGE} up")
+    for seat in seats:
+        lines.append(f"ip tuntap add dev {seat.tap} mode tap")
+        lines.append(f"ip link set {seat.tap} master {BRIDGE} up")
     return "\n".join(lines)
 
 

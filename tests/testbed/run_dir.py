@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import network
 from .namespaces import Namespaces
+from .network import Seat, setup_script
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DAEMON_ENV = {"PATH": PATH, "LANG": "C.UTF-8"}  # the test's TMPDIR and the like do not hold there
@@ -28,7 +28,7 @@ class RunDir:
         """Make a directory below TMPDIR with the logs' and users' directories in it."""
         made = cls(Path(tempfile.mkdtemp(prefix="hotslot-testbed-")))
         made.path.chmod(0o755)  # users reach their home through it
-        logs = (made.log / name for name in ("ctl", *nodes))
+        logs = (made.log / name / "condor" for name in ("ctl", *nodes))
         for directory in (made.root, made.scratch, made.home, *logs):
             directory.mkdir(parents=True)
         for user, (uid, _) in USERS.items():
@@ -63,7 +63,7 @@ class RunDir:
         return self.share / "log"
 
     def mount(
-        self, namespaces: Namespaces, lower: Path, artifacts: Iterable[Path], workers: int
+        self, namespaces: Namespaces, lower: Path, artifacts: Iterable[Path], seats: Iterable[Seat]
     ) -> None:
         """Mount the root over its pristine copy and make the network."""
         run, root, scratch = (shlex.quote(str(p)) for p in (self.path, self.root, self.scratch))
@@ -81,13 +81,14 @@ class RunDir:
             f"mount -t tmpfs run {root}/run",
             f"mount --bind {share}/home {root}/home",
             f"mount --bind {log}/ctl {root}/var/log/slurm",
+            f"mount --bind {log}/ctl/condor {root}/var/log/condor",
             # QEMU runs in the root, and its sockets are used from outside.
             f"mkdir -p {root}{run}",
             f"mount --rbind {run} {root}{run}",
-            f"cd {root}/run && mkdir mysqld munge slurm",
+            f"cd {root}/run && mkdir -p mysqld munge slurm condor lock/condor",
             "hostname ctl",
         ]
         for artifact in (shlex.quote(str(path)) for path in artifacts):
             lines += [f"mkdir -p {root}{artifact}", f"mount --bind {artifact} {root}{artifact}"]
-        script = "\n".join([*lines, network.setup_script(workers)])
+        script = "\n".join([*lines, setup_script(seats)])
         namespaces.run(["sh", "-euc", script], timeout=60)

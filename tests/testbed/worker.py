@@ -1,4 +1,4 @@
-"""A worker: a VM under QEMU that runs slurmd."""
+"""A worker: a VM under QEMU that runs slurmd, or HTCondor's master and startd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import TestbedError, log_tail
 from .namespaces import Namespaces
-from .network import CTL_ADDRESS, mac, tap, worker_address
+from .network import CTL_ADDRESS, Seat
 from .node import Node
 from .qmp import Qmp
 from .run_dir import DAEMON_ENV, RunDir
@@ -43,15 +43,16 @@ class Worker(Node):
     """A worker VM of a testbed."""
 
     def __init__(
-        self, namespaces: Namespaces, machine: Machine, number: int, files: Mapping[str, bytes]
+        self, namespaces: Namespaces, machine: Machine, seat: Seat, files: Mapping[str, bytes]
     ) -> None:
-        name = f"w{number}"
-        super().__init__(namespaces, name, worker_address(number), machine.run.log / name)
+        super().__init__(namespaces, seat.name, seat.address, machine.run.log / seat.name)
         self.console_log = self.log_dir / "console.log"
         self.qmp = machine.run.path / f"{self.name}.qmp"
         self._test_qmp = machine.run.path / f"{self.name}.test-qmp"
         self._machine = machine
-        self._number = number
+        self._seat = seat
+        self.changed_at = 0.0
+        """When its daemons were last started or killed here: what was heard before is past."""
         self.files = dict(files)
         self._qemu: subprocess.Popen[str] | None = None
         self._fs: subprocess.Popen[str] | None = None
@@ -100,6 +101,7 @@ class Worker(Node):
         self._fs = self._start_logged(self._virtiofsd(), "virtiofsd.log")
         _wait_for(self._fs_socket, 20)
         self._killed = False
+        self.changed_at = time.time()
         self._qemu = self._start_logged(self._qemu_command(disk, config), "qemu.log")
 
     def kill(self) -> None:
@@ -108,6 +110,19 @@ class Worker(Node):
             self._killed = True
             self._qemu.send_signal(signal.SIGKILL)
             self._qemu.wait(timeout=30)
+
+    def kill_condor(self, daemon: str) -> None:
+        """Kill HTCondor's startd, starter, procd or master in the worker with SIGKILL.
+
+        Its master starts a killed daemon anew, a second or two later.
+        """
+        self.changed_at = time.time()
+        self.exec(["pkill", "-KILL", "-x", f"condor_{daemon}"[:15]])
+
+    def start_condor(self) -> None:
+        """Start HTCondor in the worker after its master was killed and the rest has ended."""
+        self.changed_at = time.time()
+        self.exec(["sh", "-c", "while pgrep condor_; do sleep 0.5; done; exec condor_master"])
 
     def online(self) -> set[int]:
         """Return the CPUs that the guest has online."""
@@ -143,7 +158,7 @@ class Worker(Node):
         ]
 
     def _qemu_command(self, disk: Path, config: Path) -> list[str]:
-        m, n = self._machine, self._number
+        m, seat = self._machine, self._seat
         tcg = m.accel == "tcg"
         possible = max(8, m.vcpus)
         return [
@@ -165,8 +180,8 @@ class Worker(Node):
             *("-append", f"{_KERNEL_ARGUMENTS} possible_cpus={possible}"),
             *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
             *("-drive", f"file={config},if=virtio,format=raw,readonly=on"),
-            *("-netdev", f"tap,id=net,ifname={tap(n)},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=net,mac={mac(n)},romfile="),
+            *("-netdev", f"tap,id=net,ifname={seat.tap},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=net,mac={seat.mac},romfile="),
             *("-chardev", f"socket,id=fs,path={self._fs_socket}"),
             *("-device", "vhost-user-fs-pci,chardev=fs,tag=share"),
         ]
@@ -178,6 +193,7 @@ class Worker(Node):
             "etc/hotslot-testbed/identity": identity.encode(),
             "etc/hotslot-testbed/name": f"{self.name}\n".encode(),
             "etc/hotslot-testbed/address": f"{self.address}\n".encode(),
+            "etc/hotslot-testbed/role": f"{self._seat.role}\n".encode(),
         }
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
@@ -190,9 +206,12 @@ class Worker(Node):
         return out.getvalue()
 
 
+_SECRETS = ("etc/condor/passwords.d/", "etc/condor/tokens.d/")
+
+
 def file_mode(name: str) -> int:
     """Return the permissions of a file that makes a machine a member of the cluster."""
-    if name.endswith("munge.key"):
+    if name.endswith("munge.key") or name.startswith(_SECRETS):
         return 0o400
     return 0o755 if name.startswith("usr/lib/") else 0o644
 

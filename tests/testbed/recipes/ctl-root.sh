@@ -1,9 +1,11 @@
 # Usage: ctl-root.sh DIRECTORY MIRROR PACKAGE
-# The controller's root: slurmctld, slurmdbd with its database filled, munge, QEMU, virtiofsd.
+# The controller's root: slurmctld, slurmdbd with its database filled, munge, HTCondor's central
+# manager and schedd, QEMU, virtiofsd.
 into=$1 mirror=$2 here=$3
 . "$here/recipes/trixie.sh"
 root=$into/root
-trixie "$root" "$mirror" slurmctld,slurmdbd,slurm-client,slurm-wlm-basic-plugins,mariadb-server,mariadb-client,munge,qemu-system-x86,qemu-utils,virtiofsd,python3-minimal
+trixie "$root" "$mirror" slurmctld,slurmdbd,slurm-client,slurm-wlm-basic-plugins,mariadb-server,mariadb-client,munge,condor,qemu-system-x86,qemu-utils,virtiofsd,python3-minimal
+condor_directories "$root"
 
 cat >"$root/etc/mysql/mariadb.conf.d/90-testbed.cnf" <<END
 [mariadbd]
