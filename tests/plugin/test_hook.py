@@ -327,7 +327,10 @@ def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_wrong_usage_is_told(words: list[str]) -> None:
     command = [sys.executable, "-I", "-S", hook.__file__, *words]
     done = subprocess.run(command, env={}, capture_output=True, check=False, text=True)
-    assert (done.returncode, done.stderr) == (2, "hotslot: usage: hook.py start|end [CONF]\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "hotslot: usage: hook.py start|end|condor-start|condor-exit [CONF]\n",
+    )
 
 
 def test_the_hook_imports_nothing_that_is_not_built_in() -> None:
