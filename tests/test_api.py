@@ -20,13 +20,17 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+async def no_gate(worker: str, have: str, wait: str) -> Answer:
+    return Answer(Say.ASK_LATER, f"{worker} {have} {wait}")
+
+
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
     async def answer(event: str, job: str, worker: str) -> Answer:
         return Answer(Say.NO_SUCH_JOB, f"{event} {job} {worker}")
 
     where = free_address()
-    runner = await serve_hooks(hook_app(answer), where)
+    runner = await serve_hooks(hook_app(answer, no_gate), where)
     yield f"http://{where}"
     await runner.cleanup()
 
@@ -79,7 +83,7 @@ async def test_an_address_that_is_taken_is_a_clear_error() -> None:
         taken.listen()
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match="cannot listen on"):
-            await serve_hooks(hook_app(answer), where)
+            await serve_hooks(hook_app(answer, no_gate), where)
 
 
 async def test_the_command_socket_is_for_root_alone(tmp_path: Path) -> None:

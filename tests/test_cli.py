@@ -28,7 +28,9 @@ STATUS = {
         "started_at": 900.0,
         "cycles": 100,
         "record": {"condition": "ok"},
-        "scheduler": {"calls": 3, "silent_since": None, "compared_at": 990.0, "compared": "-"},
+        "schedulers": [
+            {"name": "slurm", "silent_since": None, "compared_at": 990.0, "compared": "-"}
+        ],
     },
     "cores": 8,
     "policy": "window",

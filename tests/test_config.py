@@ -60,9 +60,27 @@ def test_every_problem_is_reported_at_once_with_its_path() -> None:
     assert "with a port" in found["agent.listen"]
 
 
+TWO = LEAST.replace("{name: slurm}", "[{name: slurm}, {name: htcondor}]")
+
+
+def test_workers_of_two_schedulers_say_whose_they_are() -> None:
+    workers = (
+        "[{name: w1, ceiling: 4, scheduler: slurm}, {name: c1, ceiling: 4, scheduler: htcondor}]"
+    )
+    config = parse(TWO.replace("[{name: w1, ceiling: 4}]", workers))
+    assert (config.workers_of("slurm"), config.workers_of("htcondor")) == (["w1"], ["c1"])
+    assert parse(LEAST).workers_of("slurm") == ["w1"]
+
+
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
+        (TWO, "configuration", "w1 does not say whose jobs it runs"),
+        (TWO.replace("4}", "4, scheduler: pbs}"), "configuration", "has the scheduler pbs; known"),
+        (TWO.replace("htcondor", "slurm"), "configuration", "slurm twice"),
+        (LEAST.replace("{name: slurm}", "{nam: slurm}"), "scheduler.name", "required"),
+        (TWO.replace("{name: htcondor}", "{nam: x}"), "scheduler[1].name", "required"),
+        (LEAST.replace("{name: slurm}", "[]"), "scheduler", "at least 1"),
         ("", "yaml", "not a mapping"),
         ("- 1", "yaml", "not a mapping"),
         ("a: [", "yaml", "line 1"),

@@ -44,8 +44,17 @@ class OneWorker:
         return True
 
 
+class Written:
+    """Writes figures at once."""
+
+    async def exiting(self, lease: Lease) -> bool:
+        return True
+
+
 def pokes(floor: OneWorker, scheduler: CountingScheduler, rate: float = 1000) -> Pokes:
-    return Pokes(floor, Desk(scheduler, ["w1", "w2"], gap_s=0), pokes_per_s=rate, hold_s=1)
+    desk = Desk(scheduler, ["w1", "w2"], gap_s=0)
+    desks = {"w1": desk, "w2": desk}
+    return Pokes(floor, desks, exits=Written(), pokes_per_s=rate, hold_s=1)
 
 
 async def told(*known: Placement, job: str = "12", worker: str = "w1", event: str = "start") -> Say:
@@ -152,7 +161,7 @@ async def test_a_flood_of_pokes_costs_a_bounded_number_of_look_ups() -> None:
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_hostile_fields_are_refused_by_name(event: str, job: str, worker: str) -> None:
-    answers = Pokes(OneWorker(), None, pokes_per_s=1e6)  # type: ignore[arg-type]
+    answers = Pokes(OneWorker(), {}, exits=Written(), pokes_per_s=1e6)
     answer = asyncio.run(answers.answer("start" + event, "x" + job, worker))
     assert answer.say in (Say.BAD, Say.UNKNOWN_WORKER)
 

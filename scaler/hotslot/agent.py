@@ -23,6 +23,7 @@ from hotslot.config import DEFAULT_PATH, Config, Worker, load
 from hotslot.drains import Span
 from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
 from hotslot.readiness import notify
+from hotslot.reconcile import Reconciler
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
 from hotslot.status import snapshot
@@ -53,7 +54,12 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
                 beats = [
                     tasks.create_task(_beat(parts, config.agent.interval_s)),
                     tasks.create_task(_observe(parts, config.agent.observe_s)),
-                    tasks.create_task(_compare(parts, config.agent.reconcile_s)),
+                    *(
+                        tasks.create_task(_compare(parts, one, config.agent.reconcile_s))
+                        for one in parts.reconcilers
+                    ),
+                    *(tasks.create_task(one.run()) for one in parts.writers.values()),
+                    tasks.create_task(parts.offers.run()),
                 ]
                 await stop.wait()
                 for beat in beats:
@@ -88,7 +94,8 @@ async def _beat(parts: Parts, interval_s: float) -> None:
         if now - before > max(AWAY_S, 3 * interval_s):
             parts.away.append(Span(before, now))
             log.warning("was away for %.1f s (stopped, or the host is overloaded)", now - before)
-            parts.compare_soon.set()
+            soon, parts.compare_soon = parts.compare_soon, asyncio.Event()
+            soon.set()
         before = now
         try:
             log.debug("%s", parts.loop.cycle())
@@ -106,17 +113,17 @@ async def _observe(parts: Parts, interval_s: float) -> None:
         parts.loop.observe()
 
 
-async def _compare(parts: Parts, interval_s: float) -> None:
-    """Compare with the scheduler every ``interval_s``, and at once after having been away."""
+async def _compare(parts: Parts, reconciler: Reconciler, interval_s: float) -> None:
+    """Compare with a scheduler every ``interval_s``, and at once after having been away."""
     while True:
-        parts.compare_soon.clear()
+        soon = parts.compare_soon
         try:
-            await parts.reconciler.run_once()
+            await reconciler.run_once()
         except Exception:
             log.exception("comparing failed; it is tried again in %g s", interval_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(interval_s):
-                await parts.compare_soon.wait()
+                await soon.wait()
 
 
 @contextlib.asynccontextmanager
@@ -128,7 +135,8 @@ async def _serving(config: Config, parts: Parts) -> AsyncIterator[None]:
         runner = await serve_commands(commands, config.agent.socket, config.agent.socket_group)
         stack.push_async_callback(runner.cleanup)
         if config.agent.listen is not None:
-            runner = await serve_hooks(hook_app(parts.pokes.answer), config.agent.listen)
+            hooks = hook_app(parts.pokes.answer, parts.gates.answer)
+            runner = await serve_hooks(hooks, config.agent.listen)
             stack.push_async_callback(runner.cleanup)
         yield
 

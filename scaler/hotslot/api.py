@@ -20,12 +20,16 @@ POKE_BYTES = 1024
 """Longest body of a poke; a real one has about 60 bytes."""
 
 AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
+AnswerGate = Callable[[str, str, str], Awaitable[Answer]]
 Status = Callable[[], Mapping[str, object]]
 Look = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
 
-def hook_app(answer: AnswerPoke) -> web.Application:
-    """Return the application for hooks: ``POST /v1/poke`` with event, job and worker."""
+def hook_app(answer: AnswerPoke, gate: AnswerGate) -> web.Application:
+    """Return the application for workers.
+
+    ``POST /v1/poke`` with event, job and worker; ``GET /v1/gate`` with worker, have and wait.
+    """
 
     async def poke(request: web.Request) -> web.Response:
         form = await request.post()
@@ -35,8 +39,15 @@ def hook_app(answer: AnswerPoke) -> web.Application:
         said = await answer(*map(str, fields))
         return web.Response(status=int(said.say), text=f"{said.say.name.lower()} {said.words}\n")
 
+    async def ask_gate(request: web.Request) -> web.Response:
+        said = await gate(*(request.query.get(name, "") for name in ("worker", "have", "wait")))
+        if said.say is not Say.READY:
+            said = Answer(said.say, f"{said.say.name.lower()} {said.words}")
+        return web.Response(status=int(said.say), text=f"{said.words}\n")
+
     app = web.Application(client_max_size=POKE_BYTES)
     app.router.add_post("/v1/poke", poke)
+    app.router.add_get("/v1/gate", ask_gate)
     return app
 
 

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ import psutil
 from hotslot import schedulers
 from hotslot.act import driver as drivers
 from hotslot.client import ask
-from hotslot.config import Config, host_port
+from hotslot.config import Config, Plugged, host_port
 from hotslot.errors import AgentUnreachable, HotslotError
 from hotslot.measure.procfs import supported
 from hotslot.model import Finding, Level
@@ -29,13 +30,14 @@ LOOK_S = 30.0
 def check(config: Config, groups: Callable[[str], None] = lambda _: None) -> list[Finding]:
     """Run all checks; ``groups`` is told what is being looked at."""
     found: list[Finding] = []
-    for name, look in (
+    looks: list[tuple[str, Callable[[Config], Iterable[Finding]]]] = [
         ("this host", _host),
         ("the record", _record),
         ("the agent", _agent),
         (f"driver {config.driver.name}", _driver),
-        (f"scheduler {config.scheduler.name}", _scheduler),
-    ):
+        *((f"scheduler {one.name}", partial(_scheduler, one)) for one in config.scheduler),
+    ]
+    for name, look in looks:
         groups(name)
         try:
             found.extend(look(config))
@@ -149,7 +151,9 @@ async def _look_at_driver(config: Config) -> list[Finding]:
         await driver.close()
 
 
-def _scheduler(config: Config) -> list[Finding]:
-    scheduler = schedulers.connect(config.scheduler.name, config.scheduler.settings)
-    names = [worker.name for worker in config.workers]
-    return list(scheduler.check(names, config.agent.agent_wait_s))
+def _scheduler(wanted: Plugged, config: Config) -> list[Finding]:
+    scheduler = schedulers.connect(wanted.name, wanted.settings)
+    try:
+        return list(scheduler.check(config.workers_of(wanted.name), config.agent.agent_wait_s))
+    finally:
+        scheduler.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -52,10 +53,14 @@ class Host(Section):
 
 
 class Worker(Section):
-    """A worker VM: its name in the scheduler and in the hypervisor, and its bounds in vCPUs."""
+    """A worker VM: its name in the scheduler and in the hypervisor, and its bounds in vCPUs.
+
+    ``scheduler`` names whose jobs it runs, where this host has workers of several schedulers.
+    """
 
     name: Name
     vm: Name | None = None
+    scheduler: Name | None = None
     floor: Annotated[int, Field(ge=1, le=1024)] = 1
     ceiling: Annotated[int, Field(ge=1, le=1024)]
 
@@ -87,6 +92,7 @@ class Agent(Section):
     interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     observe_s: Seconds = 10.0
     reconcile_s: Seconds = 60.0
+    offers_s: Seconds = 5.0
     action_deadline_s: Annotated[float, Field(ge=1, le=60)] = 15.0
     actions_at_once: Annotated[int, Field(ge=1, le=256)] = 4
     agent_wait_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
@@ -124,11 +130,34 @@ class Config(Section):
     host: Host = Host()
     workers: Annotated[tuple[Worker, ...], Field(strict=False)]
     driver: Plugged
-    scheduler: Plugged
+    scheduler: Annotated[tuple[Plugged, ...], Field(strict=False, min_length=1, max_length=8)]
     policy: Plugged = Plugged(name="hotslot")
     limits: Limits = Limits()
     agent: Agent = Agent()
     record: Record = Record()
+
+    @field_validator("scheduler", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _known_schedulers(self) -> Config:
+        known = [scheduler.name for scheduler in self.scheduler]
+        if doubled := sorted({name for name in known if known.count(name) > 1}):
+            raise ValueError(f"scheduler has {', '.join(doubled)} twice")
+        for worker in self.workers:
+            if worker.scheduler is None and len(known) > 1:
+                raise ValueError(
+                    f"worker {worker.name} does not say whose jobs it runs; scheduler: one of "
+                    f"{', '.join(known)}"
+                )
+            if worker.scheduler is not None and worker.scheduler not in known:
+                raise ValueError(
+                    f"worker {worker.name} has the scheduler {worker.scheduler}; known: "
+                    f"{', '.join(known)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Config:
@@ -146,6 +175,11 @@ class Config(Section):
     def worker(self, name: str) -> Worker | None:
         """Return the worker of this name, None if this host has none."""
         return next((worker for worker in self.workers if worker.name == name), None)
+
+    def workers_of(self, scheduler: str) -> list[str]:
+        """Return the names of the workers that run this scheduler's jobs."""
+        first = self.scheduler[0].name
+        return [w.name for w in self.workers if (w.scheduler or first) == scheduler]
 
 
 def host_port(text: str) -> tuple[str, int]:
@@ -180,6 +214,9 @@ def parse(text: str, source: str = "configuration") -> Config:
         return Config.model_validate(tree)
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
+        if isinstance(tree.get("scheduler"), dict):  # the only one has no number in the file
+            one = "scheduler[0]"
+            problems = [replace(p, where=p.where.replace(one, "scheduler")) for p in problems]
         raise ConfigError(source, problems) from error
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
-from hotslot.model import NodeCondition, Placement, RunSummary
+from hotslot.model import NodeCondition, Placement, Queue, RunSummary
 from hotslot.schedulers import Scheduler
+
+YIELD_S = 30.0
+"""How long what is not urgent lets the questions of starting jobs go before."""
 
 T = TypeVar("T")
 
 
 class Desk:
-    """The only place from which the agent calls the scheduler.
+    """The only place from which the agent calls one scheduler, about its ``workers``.
 
     ``silent_since`` is when the scheduler stopped answering (None: it answers).
     """
@@ -33,8 +36,9 @@ class Desk:
         gap_s: float = 1.0,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self.name = scheduler.name
         self._scheduler = scheduler
-        self._workers = tuple(workers)
+        self.workers = tuple(workers)
         self._gap_s = gap_s
         self._wall = wall
         self._turn = asyncio.Lock()
@@ -57,18 +61,29 @@ class Desk:
 
     async def everyone(self) -> list[Placement]:
         """Return who is on this host's workers now."""
-        return list(await self._call(lambda: self._scheduler.placements(self._workers)))
+        return list(await self._call(lambda: self._scheduler.placements(self.workers)))
 
     async def conditions(self) -> list[NodeCondition]:
         """Return how the scheduler sees this host's workers."""
-        return list(await self._call(lambda: self._scheduler.conditions(self._workers)))
+        return list(await self._call(lambda: self._scheduler.conditions(self.workers)))
 
     async def resume(self, worker: str) -> None:
         """Let a drained worker take jobs again."""
         await self._call(lambda: self._scheduler.resume(worker))
 
-    async def write_back(self, summaries: Sequence[RunSummary]) -> None:
-        """Put runs' figures where the scheduler's tools show them."""
+    async def queue(self) -> Queue:
+        """Return what the scheduler may use of this host's workers, and who waits."""
+        return await self._call(lambda: self._scheduler.queue(self.workers))
+
+    async def offer(self, limits: Mapping[str, int]) -> None:
+        """Set groups' limits."""
+        await self._call(lambda: self._scheduler.offer(limits))
+
+    async def write_back(self, summaries: Sequence[RunSummary], *, urgent: bool) -> None:
+        """Put runs' figures where the scheduler's tools show them; jobs that start go before,
+        unless it is urgent."""
+        if not urgent and self._answering is not None and not self._answering.done():
+            await asyncio.wait([self._answering], timeout=YIELD_S)
         await self._call(lambda: self._scheduler.write_back(summaries))
 
     async def close(self) -> None:
@@ -79,6 +94,7 @@ class Desk:
                 await self._answering
         for waiting in self._asked.values():
             waiting.cancel()
+        await asyncio.to_thread(self._scheduler.close)
 
     async def _answer(self) -> None:
         while self._asked:
@@ -96,7 +112,7 @@ class Desk:
                     waiting.set_result([p for p in found if p.job_id == job_id])
 
     def _placements(self, job_ids: tuple[str, ...]) -> Sequence[Placement]:
-        return self._scheduler.placements(self._workers, job_ids)
+        return self._scheduler.placements(self.workers, job_ids)
 
     async def _call(self, call: Callable[[], T]) -> T:
         async with self._turn:

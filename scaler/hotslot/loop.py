@@ -8,17 +8,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from hotslot.errors import DriverError, MeterError, VmGone
 from hotslot.leases import LeaseBook
-from hotslot.model import CloseReason, Decision, Event, JobPhase, Lease, Placement, ResultKind
+from hotslot.model import (
+    CloseReason,
+    Decision,
+    Event,
+    JobPhase,
+    Lease,
+    Placement,
+    ResultKind,
+    RunSummary,
+    Sample,
+)
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
 from hotslot.record.totals import ledger_minutes
 from hotslot.track import START_S, Track
 
 log = logging.getLogger(__name__)
+
+LEAVING_S = 60.0
+"""How long a job whose processes have ended may take to leave its worker, before it counts as
+running again: a hook's word is not more than that."""
 
 DURABLE_S = 2.0
 """How long a prolog waits for its lease to be on disk; after that the job goes first."""
@@ -34,7 +50,10 @@ class Recorder(Protocol):
 
 
 class Loop:
-    """The workers of a host, moved by samples, by the scheduler's words and by nothing else."""
+    """The workers of a host, moved by samples, by the scheduler's words and by nothing else.
+
+    ``changes`` are those applied so far to each open lease; ``on_close`` is told of each run's end.
+    """
 
     def __init__(
         self,
@@ -44,12 +63,15 @@ class Loop:
         *,
         host_cores: int,
         boot_id: str = "",
+        changes: Mapping[int, int] = MappingProxyType({}),
+        on_close: Callable[[RunSummary], None] = lambda _: None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tracks = {track.name: track for track in tracks}
         self.book = book
         self.host_cores = host_cores
+        self.on_close = on_close
         self._recorder = recorder
         self._wall = wall
         self._monotonic = monotonic
@@ -60,6 +82,7 @@ class Loop:
         self._samples: list[LeaseSample] = []
         self._ledger: list[LedgerMinute] = []
         self._observing: dict[str, asyncio.Task[None]] = {}
+        self._changes = Counter(changes)
         self.cycles = 0
 
     def add(self, track: Track) -> None:
@@ -96,15 +119,26 @@ class Loop:
 
     def _take(self, track: Track, mono: float, wall: float) -> None:
         taken = track.measure(mono, wall)
-        lease = self.book.add(track.name, taken) if taken else None
-        if taken is None or lease is None:
+        if taken is None or self.book.on(track.name) is None:
             return
         track.remember(taken)
+        if track.leaving_since is None:
+            self._count(track.name, taken)
+            return
+        track.held_back.append(taken)
+        if wall - track.leaving_since > LEAVING_S:
+            self._stay(track)
+
+    def _count(self, worker: str, taken: Sample) -> None:
+        """Add a sample to the worker's lease and to the host's ledger."""
+        lease = self.book.add(worker, taken)
+        if lease is None:
+            return
         self._samples.append(LeaseSample(lease.id, taken))
         held_core_s = taken.held_cores * taken.interval_s
         used_core_s = taken.used_cores * taken.interval_s
         self._ledger.extend(
-            ledger_minutes(wall, taken.interval_s, held_core_s, used_core_s, self.host_cores)
+            ledger_minutes(taken.at, taken.interval_s, held_core_s, used_core_s, self.host_cores)
         )
 
     def _aim(self, track: Track, decision: Decision) -> bool:
@@ -145,6 +179,8 @@ class Loop:
         track = self.tracks[event.worker]
         track.note_granted(self._monotonic(), self._wall())
         self._events.append(event)
+        if event.lease_id is not None and event.result.kind is ResultKind.APPLIED:
+            self._changes[event.lease_id] += 1
         level = logging.INFO if event.result.kind is ResultKind.APPLIED else logging.WARNING
         log.log(
             level,
@@ -178,7 +214,7 @@ class Loop:
             await self.look(track)
         mono, wall = self._monotonic(), self._wall()
         self._take(track, mono, wall)
-        track.samples.clear()
+        track.forget_samples()
         lease = self.book.open(placement, wall)
         if lease is None:
             return None
@@ -212,9 +248,50 @@ class Loop:
         self._take(track, mono, wall)
         self._record(wall)
         closed = self.book.close(lease, max(at, wall), reason, last)
-        track.samples.clear()
+        self.on_close(self.summary(closed))
+        self._changes.pop(lease.id, None)
+        track.forget_samples()
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
+
+    def leave(self, lease: Lease) -> RunSummary | None:
+        """Take the last sample of a job whose processes have ended, as its worker says.
+
+        What comes after is counted only if the scheduler does not confirm the end: if ``stay`` is
+        called, or nothing within ``LEAVING_S``. None when the lease is not open any more.
+        """
+        track = self.tracks[lease.placement.worker]
+        current = self.book.on(track.name)
+        if current is None or current.id != lease.id:
+            return None
+        if track.leaving_since is None:
+            mono, wall = self._monotonic(), self._wall()
+            self._take(track, mono, wall)
+            track.leaving_since = wall
+        return self.summary(self.book.on(track.name) or current)
+
+    def stay(self, lease: Lease) -> None:
+        """Count what was held back: the job goes on after all."""
+        current = self.book.on(lease.placement.worker)
+        if current is not None and current.id == lease.id:
+            self._stay(self.tracks[lease.placement.worker])
+
+    def _stay(self, track: Track) -> None:
+        held_back, track.held_back, track.leaving_since = track.held_back, [], None
+        for taken in held_back:
+            self._count(track.name, taken)
+
+    def summary(self, lease: Lease) -> RunSummary:
+        """Return a lease's figures so far."""
+        return RunSummary(
+            placement=lease.placement,
+            requested_vcpus=lease.request,
+            held_core_s=lease.totals.held_core_s,
+            used_core_s=lease.totals.used_core_s,
+            peak_cores=lease.totals.peak_cores,
+            events=self._changes[lease.id],
+            over=lease.closed_at is not None,
+        )
 
     async def _durable(self, wall: float) -> None:
         self._record(wall)

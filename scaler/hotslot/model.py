@@ -281,12 +281,14 @@ class Group:
     Slurm: all workers of a host, limited by their partition's QOS. HTCondor: each worker alone,
     limited by its gate. ``used`` are the CPUs of the jobs that it has there, ``limit`` those that
     it may have there in all without asking: both as the scheduler itself says, at one moment.
+    ``gated``: the limit is taken by the worker from the agent, not set in the scheduler.
     """
 
     name: str
     workers: tuple[str, ...]
     used: int
     limit: int
+    gated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

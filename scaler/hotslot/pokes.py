@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -20,7 +20,9 @@ from hotslot.model import Lease, Placement
 
 log = logging.getLogger(__name__)
 
-JOB_ID = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+JOB_ID = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9}@[A-Za-z0-9][A-Za-z0-9@._-]{0,252})?")
+"""Slurm's number; HTCondor's ``cluster.proc@schedd``."""
+
 WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -66,6 +68,14 @@ class Floor(Protocol):
         ...
 
 
+class Exits(Protocol):
+    """Takes in that all of a job's processes have ended, as its hook says."""
+
+    async def exiting(self, lease: Lease) -> bool:
+        """Return whether the job's figures have been put where users look for them."""
+        ...
+
+
 class Bucket:
     """A token bucket: ``rate`` a second on average, ``burst`` at once."""
 
@@ -87,20 +97,26 @@ class Bucket:
 
 
 class Pokes:
-    """Answers pokes; ``unanswered`` are (worker, at) of starts that had to be told to ask later."""
+    """Answers pokes.
+
+    ``desk_of`` has each worker's scheduler; ``exits`` takes in that a job's processes have ended;
+    ``unanswered`` are (worker, at) of starts that had to be told to ask later.
+    """
 
     def __init__(
         self,
         floor: Floor,
-        desk: Desk,
+        desk_of: Mapping[str, Desk],
         *,
+        exits: Exits,
         pokes_per_s: float,
         hold_s: float = 5.0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._floor = floor
-        self._desk = desk
+        self._desk_of = desk_of
+        self._exits = exits
         self._rate = pokes_per_s
         self._hold_s = hold_s
         self._wall = wall
@@ -125,6 +141,8 @@ class Pokes:
         if event == "end":
             self._in_background(self._end(job_id, worker, self._wall()))
             return Answer(Say.READY, "noted")
+        if event == "exit":
+            return await self._exit(job_id, worker)
         return await self._start(job_id, worker)
 
     async def close(self) -> None:
@@ -168,12 +186,10 @@ class Pokes:
     async def _ask_also_of_the_last(self, job_id: str, worker: str) -> list[Placement]:
         """Ask of a job and, in the same call, of one that still has the worker: its end was lost,
         and its lease must have its outcome."""
-        last = self._floor.lease_on(worker)
+        desk, last = self._desk_of[worker], self._floor.lease_on(worker)
         if last is None:
-            return await self._desk.job(job_id)
-        found, of_last = await asyncio.gather(
-            self._desk.job(job_id), self._desk.job(last.placement.job_id)
-        )
+            return await desk.job(job_id)
+        found, of_last = await asyncio.gather(desk.job(job_id), desk.job(last.placement.job_id))
         await self._floor.finish(last, of_last, self._wall())
         return found
 
@@ -187,12 +203,20 @@ class Pokes:
         self._once(f"{worker} pokes for job {job_id}, which runs elsewhere: {where}")
         return Answer(Say.ELSEWHERE, f"job {job_id} runs elsewhere: {where}")
 
+    async def _exit(self, job_id: str, worker: str) -> Answer:
+        """Answer when the job's figures are where users look for them; the end comes after."""
+        lease = self._floor.lease_on(worker)
+        if lease is None or lease.placement.job_id != job_id:
+            return Answer(Say.READY, "noted")
+        written = await self._exits.exiting(lease)
+        return Answer(Say.READY, "written" if written else "noted")
+
     async def _end(self, job_id: str, worker: str, at: float) -> None:
         lease = self._floor.lease_on(worker)
         if lease is None or lease.placement.job_id != job_id:
             return
         try:
-            found = await self._desk.job(job_id)
+            found = await self._desk_of[worker].job(job_id)
         except SchedulerError as error:
             log.warning("end of job %s on %s not confirmed yet: %s", job_id, worker, error)
             return
@@ -212,10 +236,10 @@ class Pokes:
 
 
 def _problem(event: str, job_id: str, worker: str) -> str:
-    if event not in ("start", "end"):
-        return "event: must be start or end"
+    if event not in ("start", "end", "exit"):
+        return "event: must be start, end or exit"
     if not JOB_ID.fullmatch(job_id):
-        return "job: must be a job id, digits"
+        return "job: must be a job id: 12, or 12.0@schedd"
     if not WORKER.fullmatch(worker):
         return "worker: must be a node name"
     return ""

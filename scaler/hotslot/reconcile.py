@@ -23,7 +23,7 @@ ASK_AGAIN_S = 60.0
 
 
 class Reconciler:
-    """Compares leases and nodes with the scheduler's words.
+    """Compares leases and nodes with one scheduler's words.
 
     ``away``: when the agent did not answer, ``unanswered``: starts it told to ask later.
     """
@@ -39,7 +39,7 @@ class Reconciler:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._loop = loop
-        self._desk = desk
+        self.desk = desk
         self._away = away
         self._unanswered = unanswered
         self._agent_wait_s = agent_wait_s
@@ -61,13 +61,13 @@ class Reconciler:
         return self.last_words
 
     async def _leases(self) -> tuple[int, int]:
-        there = await self._desk.everyone()
+        there = await self.desk.everyone()
         opened = 0
         for placement in there:
-            if placement.phase.occupies and self._loop.manages(placement.worker):
+            if placement.phase.occupies and placement.worker in self.desk.workers:
                 known = self._loop.lease_on(placement.worker)
                 if known is not None and known.placement.key != placement.key:
-                    of_last = await self._desk.job(known.placement.job_id)
+                    of_last = await self.desk.job(known.placement.job_id)
                     await self._loop.finish(known, of_last, self._wall())
                 lease = await self._loop.begin(placement)
                 opened += lease is not None and (known is None or known.id != lease.id)
@@ -75,8 +75,12 @@ class Reconciler:
 
     async def _close_ended(self, there: list[Placement]) -> int:
         present = {p.key for p in there if p.phase.occupies or p.phase is JobPhase.ENDING}
-        absent = [lease for lease in self._loop.book.all() if lease.placement.key not in present]
-        found = await asyncio.gather(*(self._desk.job(a.placement.job_id) for a in absent))
+        absent = [
+            lease
+            for lease in self._loop.book.all()
+            if lease.placement.worker in self.desk.workers and lease.placement.key not in present
+        ]
+        found = await asyncio.gather(*(self.desk.job(a.placement.job_id) for a in absent))
         return sum(
             [
                 await self._loop.finish(lease, words, self._wall())
@@ -85,14 +89,14 @@ class Reconciler:
         )
 
     async def _drained(self) -> int:
-        conditions = await self._desk.conditions()
+        conditions = await self.desk.conditions()
         count = 0
         for condition in to_resume(conditions, self._away, self._unanswered, self._agent_wait_s):
             now = self._wall()
             if now - self._resumed.get(condition.worker, float("-inf")) < ASK_AGAIN_S:
                 continue
             self._resumed[condition.worker] = now
-            await self._desk.resume(condition.worker)
+            await self.desk.resume(condition.worker)
             log.warning(
                 "%s resumed: it was drained (%s) while its prolog could not reach this agent",
                 condition.worker,
@@ -103,5 +107,5 @@ class Reconciler:
 
     def _say(self, words: str) -> None:
         level = logging.DEBUG if words == self.last_words else logging.INFO
-        log.log(level, "compared with the scheduler: %s", words)
+        log.log(level, "compared with %s: %s", self.desk.name, words)
         self.last_words = words

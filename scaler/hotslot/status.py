@@ -23,6 +23,11 @@ def snapshot(config: Config, parts: Parts) -> dict[str, Any]:
         "agent": _agent(parts),
         "cores": parts.cores,
         "policy": config.policy.name,
+        "offers": {
+            "groups": parts.offers.figures(),
+            "waiting_jobs": parts.offers.waiting(),
+            "problem": parts.offers.problem or None,
+        },
         "workers": workers,
     }
 
@@ -32,12 +37,17 @@ def _agent(parts: Parts) -> dict[str, Any]:
         "started_at": parts.started_at,
         "cycles": parts.loop.cycles,
         "record": dataclasses.asdict(parts.writer.state),
-        "scheduler": {
-            "calls": parts.desk.calls,
-            "silent_since": parts.desk.silent_since,
-            "compared_at": parts.reconciler.last_at,
-            "compared": parts.reconciler.last_words,
-        },
+        "schedulers": [
+            {
+                "name": reconciler.desk.name,
+                "calls": reconciler.desk.calls,
+                "silent_since": reconciler.desk.silent_since,
+                "compared_at": reconciler.last_at,
+                "compared": reconciler.last_words,
+                "not_written_back": parts.writers[reconciler.desk.name].waiting,
+            }
+            for reconciler in parts.reconcilers
+        ],
     }
 
 

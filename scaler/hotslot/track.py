@@ -14,7 +14,7 @@ from hotslot.decide.policy import Policy, View
 from hotslot.errors import MeterError
 from hotslot.measure.intervals import sample
 from hotslot.measure.procfs import born_s
-from hotslot.model import Decision, Lease, Reading, Sample
+from hotslot.model import Decision, JobPhase, Lease, Reading, Sample
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,10 @@ HISTORY_S = 600.0
 
 START_S = 60.0
 """How long a job that starts is owed its request, whatever it uses, if a plug fails at first."""
+
+
+SUSPENDED_CORES = 0.5
+"""Who wants more than this is not suspended any more, whatever the scheduler said last."""
 
 
 class Clock(Protocol):
@@ -72,6 +76,7 @@ class Held:
 class Track:
     """One worker: its settings, its hand (actuator), its clock, its recent past.
 
+    ``held_back``: samples from after its job's processes had ended, at ``leaving_since``.
     ``history_s`` bounds the samples that a policy sees.
     """
 
@@ -93,6 +98,8 @@ class Track:
     last: Sample | None = None
     plugged: frozenset[int] = frozenset()
     problem: str = ""
+    leaving_since: float | None = None
+    held_back: list[Sample] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -197,6 +204,11 @@ class Track:
         while self.samples[0].at < taken.at - self.history_s:
             self.samples.popleft()
 
+    def forget_samples(self) -> None:
+        """Let go of another lease's samples, and of those whose counting was put off."""
+        self.samples.clear()
+        self.held_back, self.leaving_since = [], None
+
     def decide(self, lease: Lease | None, wall: float) -> Decision:
         """Say what this worker should have now, and why.
 
@@ -213,9 +225,11 @@ class Track:
             self.starting_until = None
         if not self.samples:
             return self._to(self.granted, "no sample yet; as it is", wall, wall)
+        last = self.samples[-1]
+        if lease.placement.phase is JobPhase.SUSPENDED and last.wanted_cores < SUSPENDED_CORES:
+            return self._to(self.settings.floor, "its job is suspended", wall, wall)
         view = View(self.request_of(lease), self.granted, self.samples, self.changed_at)
         wish = self.policy.wish(view)
-        last = self.samples[-1]
         return self._to(wish.vcpus, wish.reason, wall, last.at - last.interval_s)
 
     def _to(self, vcpus: int, reason: str, wall: float, detected_at: float) -> Decision:

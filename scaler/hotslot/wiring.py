@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,16 +21,20 @@ from hotslot.decide.limits import limited
 from hotslot.decide.policies import build
 from hotslot.desk import Desk
 from hotslot.drains import Span
+from hotslot.exits import Exits
+from hotslot.gates import Gates
 from hotslot.leases import LeaseBook
 from hotslot.loop import Loop
 from hotslot.measure.vcpus import VcpuClock
-from hotslot.model import Lease
+from hotslot.model import Lease, RunSummary
+from hotslot.offers import Offers
 from hotslot.pokes import Pokes
 from hotslot.reconcile import Reconciler
 from hotslot.record.batch import Batch, Beat, WorkerState
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
 from hotslot.track import HISTORY_S, Track
+from hotslot.writeback import WriteBack
 
 AWAY_KEPT_S = 86_400.0
 """Times in which no agent answered are remembered for a day."""
@@ -43,10 +48,14 @@ class Parts:
     cores: int
     started_at: float
     driver: Driver
-    desk: Desk
+    desks: dict[str, Desk]
     loop: Loop
     pokes: Pokes
-    reconciler: Reconciler
+    gates: Gates
+    exits: Exits
+    offers: Offers
+    writers: dict[str, WriteBack]
+    reconcilers: list[Reconciler]
     writer: Writer
     away: list[Span]
     compare_soon: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,7 +63,9 @@ class Parts:
     async def close(self) -> None:
         """End what runs; VMs and jobs go on."""
         await self.pokes.close()
-        await self.desk.close()
+        await self.exits.close()
+        for desk in self.desks.values():
+            await desk.close()
         await self.loop.stop()
         await self.driver.close()
 
@@ -74,9 +85,11 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the record knows of the last agent: its open leases, last readings and beats."""
+    """What the record knows of the last agent: its open leases and how often each was changed,
+    last readings and beats."""
 
     leases: list[Lease]
+    changes: dict[int, int]
     workers: list[WorkerState]
     beats: list[Beat]
 
@@ -84,7 +97,7 @@ class Past:
 def past_of(store: Store) -> Past:
     """Read what a new agent goes on from."""
     beats = store.beats(time.time() - AWAY_KEPT_S)
-    return Past(store.open_leases(), store.workers(), beats)
+    return Past(store.open_leases(), store.changes(), store.workers(), beats)
 
 
 def wire(config: Config, writer: Writer, past: Past) -> Parts:
@@ -93,25 +106,60 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     host = config.host.name or socket.gethostname().split(".")[0]
     cores = config.host.cores or psutil.cpu_count() or 1
     driver = drivers.connect(config.driver.name, config.driver.settings)
-    scheduler = schedulers.connect(config.scheduler.name, config.scheduler.settings)
-    desk = Desk(scheduler, [worker.name for worker in config.workers])
+    desks = {
+        one.name: Desk(schedulers.connect(one.name, one.settings), config.workers_of(one.name))
+        for one in config.scheduler
+    }
+    desk_of = {worker: desk for desk in desks.values() for worker in desk.workers}
+    writers = {name: WriteBack(desk) for name, desk in desks.items()}
     book = LeaseBook(writer, past.leases)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    loop = Loop((), book, Recording(writer), host_cores=cores, boot_id=boot_id)
+    loop = Loop(
+        (), book, Recording(writer), host_cores=cores, boot_id=boot_id, changes=past.changes
+    )
+    offers = Offers(loop, desks, interval_s=config.agent.offers_s)
+    loop.on_close = partial(_closed, writers, offers)
     slots = asyncio.Semaphore(config.agent.actions_at_once)
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
     for worker in config.workers:
         loop.add(_track(config, worker, driver, loop, slots, last))
-    pokes = Pokes(loop, desk, pokes_per_s=config.agent.pokes_per_s)
+    exits = Exits(loop, desk_of, writers)
+    pokes = Pokes(loop, desk_of, exits=exits, pokes_per_s=config.agent.pokes_per_s)
     away = away_spans(past.beats, now)
-    reconciler = Reconciler(
-        loop,
-        desk,
+    reconcilers = [
+        Reconciler(
+            loop,
+            desk,
+            away=away,
+            unanswered=pokes.unanswered,
+            agent_wait_s=config.agent.agent_wait_s,
+        )
+        for desk in desks.values()
+    ]
+    return Parts(
+        host=host,
+        cores=cores,
+        started_at=now,
+        driver=driver,
+        desks=desks,
+        loop=loop,
+        pokes=pokes,
+        gates=Gates(loop, offers, pokes_per_s=config.agent.pokes_per_s),
+        exits=exits,
+        offers=offers,
+        writers=writers,
+        reconcilers=reconcilers,
+        writer=writer,
         away=away,
-        unanswered=pokes.unanswered,
-        agent_wait_s=config.agent.agent_wait_s,
     )
-    return Parts(host, cores, now, driver, desk, loop, pokes, reconciler, writer, away)
+
+
+def _closed(writers: Mapping[str, WriteBack], offers: Offers, summary: RunSummary) -> None:
+    """A run is over: its figures go to its scheduler, and its CPUs may start another job."""
+    writer = writers.get(summary.placement.scheduler)
+    if writer is not None:
+        writer.later(summary)
+    offers.look_soon()
 
 
 def away_spans(beats: list[Beat], now: float) -> list[Span]:

@@ -246,8 +246,9 @@ def _to_add(config: Config, wanted: Any) -> dict[str, Sequence[str]]:
         lines["hotslot.yaml, workers (then restart hotslotd)"] = (
             f"- name: {wanted.name}",
             f"  ceiling: {wanted.vcpus}",
+            *(["  scheduler: slurm"] if len(config.scheduler) > 1 else []),
         )
-    if config.scheduler.name == "slurm":
+    if any(scheduler.name == "slurm" for scheduler in config.scheduler):
         memory = wanted.memory_mib * 1000 // 1024
         lines["slurm.conf, and its name to Nodes= of this host's partition"] = (
             f"NodeName={wanted.name} CPUs={wanted.vcpus} RealMemory={memory} Gres=vm:1",

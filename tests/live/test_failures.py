@@ -131,7 +131,9 @@ def test_a_node_drained_by_an_administrator_stays_drained(cluster: Cluster) -> N
     cluster.stop_agent()
     cluster.start_agent()
     eventually(
-        lambda: cluster.json("status")["agent"]["scheduler"]["compared_at"], 60, "it has compared"
+        lambda: cluster.json("status")["agent"]["schedulers"][0]["compared_at"],
+        60,
+        "it has compared",
     )
     assert "drain" in cluster.bed.node_states()["w2"]
     cluster.bed.run([*update, "state=resume"], user="root")
@@ -190,9 +192,9 @@ print(*(one.recv(4096).split()[1].decode() for one in all))
 def test_a_flood_of_pokes_leaves_the_agent_responsive(
     cluster: Cluster, note: Callable[[str], None]
 ) -> None:
-    before = cluster.json("status")["agent"]["scheduler"]["calls"]
+    before = cluster.json("status")["agent"]["schedulers"][0]["calls"]
     done = cluster.bed.worker("w3").exec(["python3", "-c", FLOOD], timeout=120)
-    calls = cluster.json("status")["agent"]["scheduler"]["calls"] - before
+    calls = cluster.json("status")["agent"]["schedulers"][0]["calls"] - before
     said = done.stdout.split()
     told = ", ".join(f"{said.count(code)} times {code}" for code in sorted(set(said)))
     note(f"300 forged pokes at once: {calls} calls to the controller; answers {told}")

@@ -104,7 +104,7 @@ def test_the_hook_takes_a_tenth_of_a_second(
     hookless: Cluster, stopwatch: Stopwatch, note: Callable[[str], None]
 ) -> None:
     hookless.sbatch(f"--array=1-{STARTS + 9}", "-n1", wrap="sleep 3600")
-    compared = lambda: hookless.json("status")["agent"]["scheduler"]["compared_at"]  # noqa: E731
+    compared = lambda: hookless.json("status")["agent"]["schedulers"][0]["compared_at"]  # noqa: E731
     eventually(compared, 60, "the agent has compared at its start", hookless.explain)
     done: set[str] = set()
     took_ms: list[float] = []

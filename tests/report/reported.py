@@ -166,6 +166,19 @@ def answer() -> dict[str, Any]:
         "version": "0.1.0",
         "cores": 16,
         "policy": "window",
+        "offers": {
+            "groups": [
+                {
+                    "scheduler": "slurm",
+                    "group": "n1",
+                    "used_cpus": 6,
+                    "limit_cpus": 12,
+                    "promised_cpus": 12,
+                }
+            ],
+            "waiting_jobs": {"slurm": 3},
+            "problem": None,
+        },
         "agent": {
             "started_at": START - 7500,
             "cycles": 7500,
@@ -177,12 +190,15 @@ def answer() -> dict[str, Any]:
                 "refused_records": 0,
                 "last_error": "",
             },
-            "scheduler": {
-                "calls": 31,
-                "silent_since": None,
-                "compared_at": START - 12,
-                "compared": "3 jobs on 3 workers, as expected",
-            },
+            "schedulers": [
+                {
+                    "name": "slurm",
+                    "calls": 31,
+                    "silent_since": None,
+                    "compared_at": START - 12,
+                    "compared": "3 jobs on 3 workers, as expected",
+                }
+            ],
         },
         "workers": [
             worker

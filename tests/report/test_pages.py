@@ -95,7 +95,7 @@ def test_a_hostile_worker_is_harmless_in_the_status_too() -> None:
     told = answer()
     told["workers"][0] |= dict.fromkeys(["worker", "job", "job_name", "user", "decision"], HOSTILE)
     told["agent"]["record"] |= {"condition": "failing", "last_error": HOSTILE}
-    told["agent"]["scheduler"]["compared"] = HOSTILE
+    told["agent"]["schedulers"][0]["compared"] = HOSTILE
     status = Status.of(told)
     assert piped(status_page(status), 90).replace("\n", "").isprintable()
     assert piped(workers_table(status), 90).replace("\n", "").isprintable()
@@ -111,7 +111,7 @@ def test_the_status_says_what_is_wrong(golden: Golden) -> None:
         "refused_records": 1,
         "last_error": "hotslot.db: the disk is full",
     }
-    told["agent"]["scheduler"]["silent_since"] = START - 65
+    told["agent"]["schedulers"][0]["silent_since"] = START - 65
     golden("status-wrong.txt", piped(status_page(Status.of(told)), 80))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hotslot.model import Event, Lease, Sample, Totals
+from hotslot.model import Event, EventResult, Lease, ResultKind, Sample, Totals
 from hotslot.record import rows
 from hotslot.record.batch import Beat, LeaseDecision, LeaseRow, LedgerMinute, WorkerState
 from hotslot.record.database import BUSY_S, Database, reported
@@ -91,6 +91,17 @@ class History:
         """Return the leases that have not ended, oldest first, with their running totals."""
         found = self._rows("SELECT * FROM leases WHERE closed_at IS NULL ORDER BY opened_at, id")
         return [rows.lease_of(row) for row in found]
+
+    def changes(self) -> dict[int, int]:
+        """Return how often each open lease's worker was changed, by the lease's id."""
+        results = [result.value for result in EventResult if result.kind is ResultKind.APPLIED]
+        found = self._rows(
+            "SELECT lease_id, count(*) AS count FROM events "  # noqa: S608 (fixed words)
+            "JOIN leases ON leases.id = lease_id AND closed_at IS NULL "
+            f"WHERE result IN ({', '.join('?' * len(results))}) GROUP BY lease_id",
+            tuple(results),
+        )
+        return {row["lease_id"]: row["count"] for row in found}
 
     def closed_leases(self, limit: int) -> list[Lease]:
         """Return the leases that ended last, oldest of them first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import fsum
 from typing import Any, Self
 
@@ -70,6 +70,28 @@ class RecordStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulerStatus:
+    """When a scheduler was last compared with, and what came of it."""
+
+    name: str = "scheduler"
+    silent_since: float | None = None
+    compared_at: float | None = None
+    compared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStatus:
+    """What a scheduler may use of the host, in CPUs: a group of workers with one limit."""
+
+    scheduler: str
+    group: str
+    used_cpus: int = 0
+    limit_cpus: int = 0
+    promised_cpus: int = 0
+    answers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One host's agent at one moment."""
 
@@ -81,9 +103,10 @@ class Status:
     started_at: float
     workers: tuple[WorkerStatus, ...]
     record: RecordStatus
-    silent_since: float | None = None
-    compared_at: float | None = None
-    compared: str = ""
+    schedulers: tuple[SchedulerStatus, ...] = ()
+    offers: tuple[OfferStatus, ...] = ()
+    waiting_jobs: Mapping[str, int] = field(default_factory=dict)
+    offers_problem: str | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -93,7 +116,7 @@ class Status:
         """
         try:
             agent = answer["agent"]
-            scheduler = agent["scheduler"]
+            offers = answer.get("offers") or {}
             return cls(
                 host=str(answer["host"]),
                 at=float(answer["at"]),
@@ -103,9 +126,14 @@ class Status:
                 started_at=float(agent["started_at"]),
                 workers=tuple(WorkerStatus(**_known(WorkerStatus, w)) for w in answer["workers"]),
                 record=RecordStatus(**_known(RecordStatus, agent["record"])),
-                silent_since=scheduler.get("silent_since"),
-                compared_at=scheduler.get("compared_at"),
-                compared=str(scheduler.get("compared") or ""),
+                schedulers=tuple(
+                    SchedulerStatus(**_known(SchedulerStatus, s)) for s in agent["schedulers"]
+                ),
+                offers=tuple(
+                    OfferStatus(**_known(OfferStatus, group)) for group in offers.get("groups", ())
+                ),
+                waiting_jobs=dict(offers.get("waiting_jobs", {})),
+                offers_problem=offers.get("problem"),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"the agent's answer is not a status: {error!r}") from error
@@ -179,7 +207,24 @@ def _agent_lines(status: Status) -> Iterable[Text]:
     age = duration(status.at - status.started_at)
     yield Text(f"hotslotd {plain(status.version)}, policy {plain(status.policy)}, up {age}")
     yield _record_line(status.record)
-    yield _scheduler_line(status)
+    yield from _offer_lines(status)
+    for scheduler in status.schedulers:
+        yield _scheduler_line(status.at, scheduler)
+
+
+def _offer_lines(status: Status) -> Iterable[Text]:
+    """Say what each scheduler may use, HTCondor's workers together."""
+    for name in dict.fromkeys(offer.scheduler for offer in status.offers):
+        mine = [offer for offer in status.offers if offer.scheduler == name]
+        used = sum(offer.used_cpus for offer in mine)
+        promised = sum(offer.promised_cpus for offer in mine)
+        waiting = status.waiting_jobs.get(name, 0)
+        yield Text(
+            f"{plain(name)}: may use {many(promised, 'core')}, uses {used}; "
+            f"{many(waiting, 'job')} waiting for cores"
+        )
+    if status.offers_problem:
+        yield Text(f"offers stay as they are: {plain(status.offers_problem)}", style="yellow")
 
 
 def _record_line(record: RecordStatus) -> Text:
@@ -196,14 +241,15 @@ def _record_line(record: RecordStatus) -> Text:
     return line
 
 
-def _scheduler_line(status: Status) -> Text:
-    if status.silent_since is not None:
-        silent = duration(status.at - status.silent_since)
-        return Text(f"scheduler: no answer for {silent}; running leases go on", style="red")
-    if status.compared_at is None:
-        return Text("scheduler: not compared yet", style="yellow")
-    ago = duration(status.at - status.compared_at)
-    return Text(f"scheduler: compared {ago} ago: {plain(status.compared) or 'nothing to do'}")
+def _scheduler_line(now: float, scheduler: SchedulerStatus) -> Text:
+    name = plain(scheduler.name)
+    if scheduler.silent_since is not None:
+        silent = duration(now - scheduler.silent_since)
+        return Text(f"{name}: no answer for {silent}; running leases go on", style="red")
+    if scheduler.compared_at is None:
+        return Text(f"{name}: not compared yet", style="yellow")
+    ago = duration(now - scheduler.compared_at)
+    return Text(f"{name}: compared {ago} ago: {plain(scheduler.compared or '') or 'nothing to do'}")
 
 
 _STYLES = {"ok": "", "behind": "yellow", "down": "red", "changing": "yellow", "running": "green"}
@@ -222,6 +268,7 @@ def _age(now: float, since: float | None) -> str:
 
 
 def _known(
-    kind: type[WorkerStatus] | type[RecordStatus], values: Mapping[str, Any]
+    kind: type[WorkerStatus | RecordStatus | SchedulerStatus | OfferStatus],
+    values: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {one.name: values[one.name] for one in fields(kind) if one.name in values}

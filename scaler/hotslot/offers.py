@@ -1,0 +1,268 @@
+"""Sharing the host's cores out among its schedulers, and telling workers' gates what they may take.
+
+The deciding is decide/offers.py's; here schedulers are asked and told. A scheduler that does not
+answer keeps what it had, and nothing is taken from it or given to others on a guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hotslot.decide.offers import Key, Share, step, targets
+from hotslot.desk import Desk
+from hotslot.errors import SchedulerError
+from hotslot.loop import Loop
+from hotslot.model import Group, Queue, Waiting
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 10.0
+"""A limit that has not come about in this time is set again."""
+
+SOON_S = 1.0
+"""Pause before the next look while a change has not come about yet."""
+
+AWAY_S = 120.0
+"""A group that its scheduler has not told of for so long, with none of its VMs up, has nothing."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """A group as last told of by its scheduler, at ``seen_at``.
+
+    ``aim`` is the limit that it should have. ``given`` is what it was given and has not confirmed
+    yet, at ``given_at``; it is given nothing else before that, so that what the scheduler says is
+    surely an answer to it. Both times are monotonic s.
+    """
+
+    group: Group
+    seen_at: float
+    aim: int
+    given: int | None = None
+    given_at: float = 0.0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def stands(self) -> int:
+        """CPUs that must be taken for promised."""
+        return max(self.group.used, self.group.limit, self.given or 0, self.aim)
+
+    @property
+    def next(self) -> int:
+        """The limit that it is given, now or again."""
+        return self.aim if self.given is None else self.given
+
+    def see(self, group: Group, now: float) -> None:
+        """Take in what the scheduler says."""
+        self.group, self.seen_at = group, now
+        if self.given == group.limit:
+            self.given = None
+            self._wake()
+
+    def want(self, cpus: int) -> None:
+        """Aim at another limit."""
+        if cpus != self.aim:
+            self.aim = cpus
+            self._wake()
+
+    def give(self, cpus: int, now: float) -> None:
+        """From now on the scheduler may have this limit."""
+        self.given = None if cpus == self.group.limit else cpus
+        self.given_at = now
+
+    async def until_news(self, have: int | None, wait_s: float) -> None:
+        """Wait until there is something else to give than ``have``, but not longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while self.next == have:
+                    await self.changed.wait()
+
+    def _wake(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Offers:
+    """The limits of all schedulers of this host; ``problem`` says why they do not move."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        desks: Mapping[str, Desk],
+        *,
+        interval_s: float,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loop = loop
+        self._desks = desks
+        self._interval_s = interval_s
+        self._wall = wall
+        self._monotonic = monotonic
+        self._standing: dict[Key, Standing] = {}
+        self._waiting: dict[str, tuple[Waiting, ...]] = {}
+        self._unlimited: set[str] = set()
+        self._silent: set[str] = set(desks)
+        self._soon = asyncio.Event()
+        self.problem = ""
+
+    async def run(self) -> None:
+        """Look and move limits, for ever."""
+        while True:
+            try:
+                moving = await self.once()
+            except Exception:
+                log.exception("sharing out cores failed; it is tried again")
+                moving = False
+            self._soon.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SOON_S if moving else self._interval_s):
+                    await self._soon.wait()
+
+    def look_soon(self) -> None:
+        """Something has changed that may let a job start."""
+        self._soon.set()
+
+    async def once(self) -> bool:
+        """Ask all schedulers, and take one step; True when a change is under way."""
+        await asyncio.gather(*(self._ask(name, desk) for name, desk in self._desks.items()))
+        if not self._standing:
+            return False
+        cores = self._loop.host_cores - self._owned()
+        if cores <= 0:
+            names = ", ".join(sorted(self._unlimited))
+            self._say(f"{names} may use all cores of this host: it has no limit that hotslot sets")
+        shares = self._shares()
+        want = targets(cores, shares, self._waiting, self._wall())
+        for key, cpus in step(cores, shares, want).items():
+            self._standing[key].want(cpus)
+        for name in self._desks.keys() - self._silent:
+            await self._tell(name)
+        return any(one.aim != one.group.limit for one in self._standing.values())
+
+    # --- what gates ask -------------------------------------------------------------------------
+
+    async def admitted(self, worker: str, have: int | None, wait_s: float) -> int | None:
+        """Return the CPUs that a worker's gate may admit, as soon as they are not ``have``, or
+        after ``wait_s``; None while nobody knows."""
+        one = self._gate_of(worker)
+        if one is None:
+            return None
+        await one.until_news(have, wait_s)
+        one.give(one.next, self._monotonic())
+        return one.next
+
+    # --- figures --------------------------------------------------------------------------------
+
+    def figures(self) -> list[dict[str, object]]:
+        """Return the groups for ``hotslot status``: CPUs used, promised, and who waits."""
+        return [
+            {
+                "scheduler": key[0],
+                "group": key[1],
+                "used_cpus": one.group.used,
+                "limit_cpus": one.group.limit,
+                "promised_cpus": one.stands,
+                "answers": key[0] not in self._silent,
+            }
+            for key, one in sorted(self._standing.items())
+        ]
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many jobs wait for CPUs, by scheduler."""
+        return {name: len(jobs) for name, jobs in self._waiting.items()}
+
+    # --- asking and telling ---------------------------------------------------------------------
+
+    async def _ask(self, name: str, desk: Desk) -> None:
+        try:
+            queue = await desk.queue()
+        except SchedulerError as error:
+            self._silent.add(name)
+            self._waiting.pop(name, None)
+            self._say(f"{name}: {error}")
+            return
+        self._silent.discard(name)
+        self._take_in(name, queue)
+
+    def _take_in(self, name: str, queue: Queue) -> None:
+        now = self._monotonic()
+        self._waiting[name] = queue.waiting
+        self._unlimited = self._unlimited - {name} | (set() if queue.groups else {name})
+        for group in queue.groups:
+            one = self._standing.get((name, group.name))
+            if one is None:
+                self._standing[name, group.name] = Standing(group, now, group.limit)
+            else:
+                one.see(group, now)
+
+    async def _tell(self, name: str) -> None:
+        """Set the limits of a scheduler that are not as they should be; those of gates are taken
+        by the workers, and the scheduler only hears that it may be worth while to look."""
+        now = self._monotonic()
+        limits: dict[str, int] = {}
+        for (scheduler, group), one in self._standing.items():
+            patient = one.given is not None and now - one.given_at < AGAIN_S
+            if scheduler != name or one.aim == one.group.limit or patient:
+                continue
+            limits[group] = one.next
+            if one.group.gated:
+                one.given_at = now
+            else:
+                one.give(limits[group], now)
+        if not limits:
+            return
+        try:
+            await self._desks[name].offer(limits)
+        except SchedulerError as error:
+            self._say(f"{name}: {error}")
+            return
+        self._say("")
+        log.info("%s may use: %s", name, ", ".join(f"{g} {n} CPUs" for g, n in limits.items()))
+
+    def _gate_of(self, worker: str) -> Standing | None:
+        for one in self._standing.values():
+            if one.group.gated and one.group.workers == (worker,):
+                return one
+        return None
+
+    # --- what stands ----------------------------------------------------------------------------
+
+    def _owned(self) -> int:
+        """Return the cores that belong to schedulers whose limits are not hotslot's."""
+        tracks = self._loop.tracks
+        return sum(
+            tracks[worker].settings.ceiling
+            for name in self._unlimited
+            for worker in self._desks[name].workers
+        )
+
+    def _shares(self) -> list[Share]:
+        return [self._share(key, one) for key, one in sorted(self._standing.items())]
+
+    def _share(self, key: Key, one: Standing) -> Share:
+        tracks = [self._loop.tracks[w] for w in one.group.workers if w in self._loop.tracks]
+        leases = [self._loop.lease_on(track.name) for track in tracks]
+        held = sum(lease.request for lease in leases if lease is not None)
+        up = [track for track in tracks if track.clock is not None]
+        if not up and self._monotonic() - one.seen_at > AWAY_S:
+            return Share(key, held, held, ())
+        alone = len(one.group.workers) == 1
+        taken = alone and one.group.used > 0
+        room = tuple(
+            track.settings.ceiling
+            for track in up
+            if self._loop.lease_on(track.name) is None and not taken
+        )
+        used = max(one.group.used, held)
+        return Share(key, used, max(used, one.stands), room)
+
+    def _say(self, words: str) -> None:
+        if words and words != self.problem:
+            log.warning("offers stay as they are: %s", words)
+        self.problem = words
