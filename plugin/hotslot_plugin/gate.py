@@ -1,6 +1,7 @@
 """Tell the startd how many CPUs a job may ask for on this worker now, as the agent says.
 
-Run in the worker by the startd (STARTD_CRON, mode WaitForExit) for as long as the startd lives.
+Run in the worker by the startd (STARTD_CRON, mode WaitForExit) for as long as the startd lives:
+``gate.py [KICK [CONF]]``, where KICK is condor_update_machine_ad.
 It asks ``GET /v1/gate?worker=NAME&have=N&wait=S``. The agent answers at once when the number is
 not ``have``, else after ``wait`` seconds: 200 with lines ``Name=value``; 421: no such worker.
 It prints ClassAd attributes: ``HotslotAdmitCpus``, which START reads, 0 once the agent has been
@@ -14,6 +15,7 @@ import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -30,6 +32,7 @@ FIRST_S = 2.0  # a gate that has just started waits so long before it closes
 PACE_S = 0.5  # between two questions, whatever the agent answers
 LONGEST_PAUSE_S = 5.0
 CONF_S = 10.0  # between two looks at a hook.conf that is wrong
+KICK_S = 1.0  # between two kicks; the startd gathers updates as long
 STUCK_S = 90.0  # a question that lasts longer ends the gate; the startd starts another
 WATCHDOG_S = 120  # and so does a gate that cannot even print
 
@@ -139,6 +142,33 @@ class Gate:
         self._say(ad(figures, why, update))
 
 
+class Kicks:
+    """Make the startd send its ad to the collector now.
+
+    "- update:true" should do so. But until 24.0.21 it sends nothing unless an update of the slot is
+    due for another reason, and condor_update_machine_ad is one. What it sets says nothing.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._wanted = threading.Event()
+        if command:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def want(self) -> None:
+        """Kick soon; kicks that are wanted in the same second are one."""
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                subprocess.run([self._command], input=b"HotslotKick = 1\n", timeout=10, check=True)
+            except (OSError, subprocess.SubprocessError) as error:
+                os.write(2, f"hotslot: {error}\n".encode("ascii", "replace"))
+            time.sleep(KICK_S)
+
+
 Heard = Figures | UnknownWorker | str
 
 
@@ -197,7 +227,7 @@ def keep(conf: hook.Conf, worker: str, say: Callable[[bytes], None]) -> None:
     gate.shut("the name service hangs")
 
 
-def settings(path: str, say: Callable[[bytes], None]) -> tuple[hook.Conf, str]:
+def settings(path: str, shut: Callable[[str], None]) -> tuple[hook.Conf, str]:
     """Read hook.conf; as long as it is wrong, the worker is closed."""
     told = ""
     while True:
@@ -207,31 +237,37 @@ def settings(path: str, say: Callable[[bytes], None]) -> tuple[hook.Conf, str]:
         except ValueError as mistake:
             if told != str(mistake):
                 told = str(mistake)
-                say(ad({ADMIT: "0"}, f"closed: {told}", update=True))
+                shut(told)
         time.sleep(CONF_S)
 
 
 def main() -> None:
     """Run until the startd ends; closed at the end, whatever the end is."""
+    kick, path = (*sys.argv[1:3], *("", hook.CONF)[len(sys.argv[1:3]) :])
+    kicks = Kicks(kick)
 
     def say(lines: bytes) -> None:
         os.write(1, lines)  # in one piece: less than a pipe takes at once
+        if lines.endswith(b"true\n"):
+            kicks.want()
+
+    def shut(why: str) -> None:
+        say(ad({ADMIT: "0"}, f"closed: {why}", update=True))
 
     def stop(*_: object) -> None:
         try:
-            say(ad({ADMIT: "0"}, "closed: the gate was stopped", update=True))
+            shut("the gate was stopped")
         finally:
             os._exit(0)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        keep(*settings(sys.argv[1] if len(sys.argv) == 2 else hook.CONF, say), say)
+        keep(*settings(path, shut), say)
     except BrokenPipeError:  # the startd is gone
         pass
     except Exception as error:  # noqa: BLE001
-        words = f"a defect of the gate: {type(error).__name__}: {error}"
-        say(ad({ADMIT: "0"}, f"closed: {words}", update=True))
+        shut(f"a defect of the gate: {type(error).__name__}: {error}")
     os._exit(1)
 
 
