@@ -291,10 +291,14 @@ def gave_up(call: Call, conf: Conf, last: str) -> str:
 
 def leave(call: Call, status: int, words: str) -> None:
     """End the process at once, its other thread with it."""
+    line = f"hotslot: {words}".encode("ascii", "replace")
+    again = bool(status) and call is CONDOR_START
     try:
-        posix.write(2, f"hotslot: {words}\n".encode("ascii", "replace") if words else b"")
+        posix.write(2, line + b"\n" if words else b"")
+        if again:  # the job's log has it, too
+            posix.write(1, b'HookStatusMessage = "%s"\n' % line.translate(None, b'"\\'))
     finally:
-        if status and call is CONDOR_START:
+        if again:
             posix.kill(posix.getpid(), _signal.SIGKILL)
         posix._exit(status if call.event == "start" else 0)
 
