@@ -20,6 +20,7 @@ from hotslot.errors import AgentUnreachable
 from hotslot.record.batch import LeaseRow
 from hotslot.record.history import History
 from testbed import Testbed
+from testbed.node import Node
 
 BIN = Path(sys.executable).parent
 WINDOW_S = 15
@@ -42,7 +43,7 @@ def eventually(
 
 
 class Cluster:
-    """The testbed's Slurm and workers, and the agent that sizes them."""
+    """The testbed's schedulers and workers, and the agent that sizes them."""
 
     workers_built = 4
     """VCPUs for which each worker was built."""
@@ -60,15 +61,12 @@ class Cluster:
         return {
             "host": {"name": "host1", "cores": 8},
             "workers": [
-                {"name": node.name, "ceiling": self.workers_built}
-                for node in (*self.bed.workers, *self.bed.beside)
+                {"name": node.name, "ceiling": self.workers_built, "scheduler": scheduler}
+                for scheduler, nodes in self._nodes().items()
+                for node in nodes
             ],
             "driver": self._driver(),
-            "scheduler": {
-                "name": "slurm",
-                "source": "scontrol",
-                "command": self._scontrol_prefix(),
-            },
+            "scheduler": [self._scheduler(name) for name in self._nodes()],
             "policy": {"name": "window", "window_s": float(WINDOW_S)},
             "limits": {"cooldown_s": 5.0},
             "agent": {
@@ -80,6 +78,18 @@ class Cluster:
             },
             "record": {"database": str(self.database)},
         }
+
+    def _nodes(self) -> dict[str, list[Node]]:
+        """Return the workers of each scheduler that there is."""
+        bed = self.bed
+        both = {"slurm": [*bed.workers, *bed.beside], "htcondor": [*bed.condor_workers]}
+        return {name: nodes for name, nodes in both.items() if nodes}
+
+    def _scheduler(self, name: str) -> dict[str, object]:
+        if name == "htcondor":
+            return {"name": name, "config": str(self.bed.condor_config), "timeout_s": 30.0}
+        settings = {"name": name, "source": "scontrol", "command": self._scontrol_prefix()}
+        return settings | ({"partition": "host1"} if self.bed.condor_workers else {})
 
     def _driver(self) -> dict[str, object]:
         return {"name": "qemu", "qmp_socket": str(self.bed.path / "{vm}.qmp")}
@@ -203,7 +213,9 @@ class Cluster:
 
     def unsettled(self) -> list[str]:
         """Say what is not idle."""
-        left = [f"{n}: {s}" for n, s in self.bed.node_states().items() if s != "idle"]
+        left = []
+        if "slurm" in self._nodes():
+            left = [f"{n}: {s}" for n, s in self.bed.node_states().items() if s != "idle"]
         if count := self.open_leases():
             left.append(f"{count} open leases")
         for worker in self.workers().values():
@@ -213,7 +225,12 @@ class Cluster:
 
     def explain(self) -> str:
         """Return what helps to see why something did not come about."""
-        queue = self.bed.run(["squeue", "-a", "-o", "%i %T %r %N"], check=False).stdout
-        nodes = self.bed.run(["sinfo", "-N", "-o", "%N %T %E"], check=False).stdout
+        asks = {
+            "slurm": [["squeue", "-a", "-o", "%i %T %r %N"], ["sinfo", "-N", "-o", "%N %T %E"]],
+            "htcondor": [["condor_q", "-allusers", "-nobatch"], ["condor_status"]],
+        }
+        said = [
+            self.bed.run(ask, check=False).stdout for name in self._nodes() for ask in asks[name]
+        ]
         status = self.hotslot("status", check=False).stdout
-        return "\n".join([queue, nodes, status, self.log_tail()])
+        return "\n".join([*said, status, self.log_tail()])

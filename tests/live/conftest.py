@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from live.cluster import Cluster
+from live.condor_cluster import CondorCluster
 from testbed import Testbed
 from vbox import Guest, VirtualBox
 
@@ -55,6 +56,17 @@ def bed() -> Iterator[Testbed]:
 def cluster(bed: Testbed) -> Iterator[Cluster]:
     """The testbed with an agent; each test leaves it idle."""
     with Cluster(bed, agent_wait_s=AGENT_WAIT_S) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def condor_cluster() -> Iterator[CondorCluster]:
+    """An HTCondor pool of two workers with an agent; each test leaves it idle."""
+    hook_conf = f"agent=10.77.0.1:8765\nagent_wait_s={AGENT_WAIT_S}\n"
+    with (
+        Testbed(workers=0, condor_workers=2, vcpus=4, hook_conf=hook_conf) as bed,
+        CondorCluster(bed, agent_wait_s=AGENT_WAIT_S) as cluster,
+    ):
         yield cluster
 
 

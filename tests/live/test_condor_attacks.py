@@ -1,0 +1,110 @@
+"""A user who wants more than his due, or to be counted for less: sizes and figures stay right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hotslot.client import ask
+from live.cluster import eventually
+from live.condor_cluster import RESULTS, CondorCluster
+from live.condor_scenarios import check_history
+
+FLOOD = """
+import socket, sys, time
+body = b'event=start&job=1.0@x&worker=' + sys.argv[1].encode()
+head = b'POST /v1/poke HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Type: '
+head += b'application/x-www-form-urlencoded\\r\\nContent-Length: %d\\r\\n\\r\\n' % len(body)
+said, until = [], time.monotonic() + float(sys.argv[2])
+while time.monotonic() < until:
+    began = time.monotonic()
+    try:
+        all = [socket.create_connection(('10.77.0.1', 8765), 10) for _ in range(100)]
+        for one in all:
+            one.sendall(head + body)
+        for one in all:
+            said.append(one.recv(4096).split()[1].decode())
+            one.close()
+    except OSError as error:
+        said.append(type(error).__name__)
+    time.sleep(max(0, began + 0.1 - time.monotonic()))
+print(len(said), sorted((said.count(code), code) for code in set(said)))
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_job_that_names_other_hooks_is_sized_and_counted_all_the_same(
+    condor_cluster: CondorCluster,
+) -> None:
+    cluster = condor_cluster
+    job = cluster.submit("nproc; sleep 2", '+HookKeyword = "X"', '+JobHookKeyword = "X"', cpus=4)
+    cluster.wait_left(job)
+    check_history(cluster, {job: "COMPLETED"})
+    assert (cluster.home() / f"out.{job}").read_text().split() == ["4"]
+
+
+@pytest.mark.timeout(300)
+def test_forged_results_do_not_last(condor_cluster: CondorCluster) -> None:
+    """In the submit file, by qedit while it runs, and by chirp from inside the job."""
+    cluster = condor_cluster
+    chirp = "/usr/libexec/condor/condor_chirp"
+    forge = "; ".join(
+        f"{chirp} {how} {name} 1e9"
+        for how in ("set_job_attr", "set_job_attr_delayed")
+        for name in RESULTS
+    )
+    job = cluster.submit(
+        f"touch forged.$(Cluster); {forge}; sleep 8",
+        "+WantIOProxy = true",
+        "+WantDelayedUpdates = true",
+        *(f"+{name} = 1e9" for name in RESULTS),
+        "+HotslotRuns = {[Held = 1e9]}",
+    )
+    cluster.wait_file(f"forged.{job.partition('.')[0]}")
+    for name in (*RESULTS, "HotslotRuns"):
+        cluster.bed.run(["condor_qedit", job, name, "1e9"], check=False)
+    cluster.wait_left(job)
+    check_history(cluster, {job: "COMPLETED"})
+
+
+@pytest.mark.timeout(300)
+def test_hooks_that_a_job_calls_itself_end_nothing(condor_cluster: CondorCluster) -> None:
+    cluster = condor_cluster
+    call = "cat .job.ad | /usr/lib/hotslot/condor-job-exit; echo $?"
+    script = f"cd $_CONDOR_SCRATCH_DIR; {call}; {call}; touch ~/called.$(Cluster); sleep 45"
+    job = cluster.submit(script, cpus=3)
+    cluster.wait_file(f"called.{job.partition('.')[0]}")
+    (row,) = cluster.leases_of(job)
+    assert row.lease.closed_at is None
+    cluster.wait_left(job)
+    check_history(cluster, {job: "COMPLETED"})
+    (row,) = cluster.leases_of(job)
+    assert row.lease.totals.life_s > 44, "no second is lost by what the job said"
+
+
+@pytest.mark.timeout(400)
+def test_a_flood_from_inside_a_worker_stops_nobody(
+    condor_cluster: CondorCluster, note: Callable[[str], None]
+) -> None:
+    cluster = condor_cluster
+    (cluster.home() / "flood.py").write_text(FLOOD)
+    flood = cluster.submit("touch on.$(Cluster); python3 flood.py $(Node) 40", "Node = c1", cpus=1)
+    cluster.wait_file(f"on.{flood.partition('.')[0]}")
+    slowest = 0.0
+    other = cluster.submit("true", cpus=1)
+    until = time.monotonic() + 25
+    while time.monotonic() < until:
+        began = time.monotonic()
+        ask(cluster.socket, "/v1/status")
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.2)
+    cluster.wait_left(other)
+    cluster.wait_left(flood)
+    said = (cluster.home() / f"out.{flood}").read_text().strip()
+    note(f"pokes from inside a worker for 40 s: {said}; slowest status {slowest:.2f} s")
+    assert slowest < 3
+    assert cluster.log.read_text().count("c1 pokes more than") == 1
+    check_history(cluster, {flood: "COMPLETED", other: "COMPLETED"})
+    eventually(lambda: not cluster.unsettled(), 60, "all is idle", cluster.explain)
