@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
+from hotslot_plugin.child_process import last_line
 
 ANSWER_BYTES = 64 * 2**20
 """Longest answer that is read: some 5,000 jobs of the host's workers; real ones have a few."""
@@ -126,11 +127,3 @@ def _read(file: IO[bytes], who: str) -> bytes:
     if len(text) > ANSWER_BYTES:
         raise SchedulerError(f"{who} answered more than {ANSWER_BYTES} bytes")
     return text
-
-
-def last_line(file: IO[bytes]) -> str:
-    """Return the last line of a command's errors, on which Slurm says what is wrong."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 4096))
-    lines = file.read().decode("utf-8", "replace").strip().splitlines() or [""]
-    return "".join(c if c.isprintable() else " " for c in lines[-1][:300]).strip()

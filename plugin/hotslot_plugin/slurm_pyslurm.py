@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from hotslot.model import NodeCondition
-from hotslot_plugin.slurm_child_process import Child, ChildFailed
-from hotslot_plugin.slurm_command import failure
+from hotslot_plugin.child_process import Child, ChildFailed
+from hotslot_plugin.slurm_command import clean, failure
 from hotslot_plugin.slurm_document import Part
 from hotslot_plugin.slurm_job import SlurmJob, shares
 from hotslot_plugin.slurm_json import condition_of, cpus_of, hostlist_of, node_of, number_text
@@ -32,7 +33,7 @@ class ByPyslurm:
     name = "pyslurm"
 
     def __init__(self, timeout_s: float, child: Sequence[str] = CHILD) -> None:
-        self._child = Child(child, timeout_s)
+        self._child = Child(child, timeout_s, clean(os.environ))
 
     def jobs(self, job_ids: Sequence[str]) -> list[SlurmJob]:
         """Return these jobs' records: one job is asked for alone, more with all others."""
@@ -55,7 +56,7 @@ class ByPyslurm:
 
     def _found(self, ask: str, of: object) -> Part:
         try:
-            answer = self._child.ask({"ask": ask, "of": of})
+            answer = Part(self._child.ask({"ask": ask, "of": of}), "")
         except ChildFailed as error:
             raise ChildFailed(f"pyslurm's process: {error}") from error
         if answer["error"].value is not None:

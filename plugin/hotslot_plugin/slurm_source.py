@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from hotslot.model import NodeCondition
+from hotslot_plugin.child_process import ChildFailed
 from hotslot_plugin.slurm_check import series
-from hotslot_plugin.slurm_child_process import ChildFailed
 from hotslot_plugin.slurm_command import Command
 from hotslot_plugin.slurm_job import SlurmJob
 from hotslot_plugin.slurm_pyslurm import ByPyslurm, installed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
-from hotslot_plugin.slurm_child_process import Child, ChildFailed
+from hotslot_plugin.child_process import Child, ChildFailed
 from hotslot_plugin.slurm_command import Command
 from hotslot_plugin.slurm_document import Part
 from hotslot_plugin.slurm_pyslurm import ByPyslurm, job_of
@@ -56,12 +56,12 @@ def test_a_crashed_pyslurm_is_started_again() -> None:
 
 def test_a_process_answers_more_than_one_question() -> None:
     child = Child(["sh", "-c", 'echo {}; while read line; do echo "{\\"n\\": 1}"; done'], 5.0)
-    assert [child.ask({})["n"].number() for _ in range(3)] == [1, 1, 1]
+    assert [child.ask({})["n"] for _ in range(3)] == [1, 1, 1]
     child.close()
 
 
 def test_an_endless_answer_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotslot_plugin.slurm_child_process.ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr("hotslot_plugin.child_process.ANSWER_BYTES", 1_000_000)
     child = Child(["sh", "-c", "echo {}; read line; exec tr '\\0' x </dev/zero"], 20.0)
     with pytest.raises(ChildFailed):
         child.ask({})
