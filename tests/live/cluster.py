@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
@@ -79,17 +79,21 @@ class Cluster:
             "record": {"database": str(self.database)},
         }
 
-    def _nodes(self) -> dict[str, list[Node]]:
+    def _nodes(self) -> dict[str, Sequence[Node]]:
         """Return the workers of each scheduler that there is."""
         bed = self.bed
-        both = {"slurm": [*bed.workers, *bed.beside], "htcondor": [*bed.condor_workers]}
+        both: dict[str, Sequence[Node]] = {
+            "slurm": [*bed.workers, *bed.beside],
+            "htcondor": bed.condor_workers,
+        }
         return {name: nodes for name, nodes in both.items() if nodes}
 
     def _scheduler(self, name: str) -> dict[str, object]:
         if name == "htcondor":
             return {"name": name, "config": str(self.bed.condor_config), "timeout_s": 30.0}
-        settings = {"name": name, "source": "scontrol", "command": self._scontrol_prefix()}
-        return settings | ({"partition": "host1"} if self.bed.condor_workers else {})
+        shared = {"partition": "host1"} if self.bed.condor_workers else {}
+        command = self._scontrol_prefix()
+        return {"name": name, "source": "scontrol", "command": command, **shared}
 
     def _driver(self) -> dict[str, object]:
         return {"name": "qemu", "qmp_socket": str(self.bed.path / "{vm}.qmp")}
