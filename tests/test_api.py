@@ -64,6 +64,16 @@ async def test_the_network_gets_nothing_but_pokes(
             assert said.status == status
 
 
+async def test_a_gate_is_answered_in_words_that_it_knows(address: str) -> None:
+    query = {"worker": "c1", "have": "4", "wait": "1"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{address}/v1/gate", params=query) as said,
+    ):
+        assert said.status == 503
+        assert await said.text() == "ask_later c1 4 1\n"
+
+
 async def test_an_uploaded_file_is_no_field(address: str) -> None:
     form = aiohttp.FormData()
     form.add_field("job", b"x", filename="x")

@@ -159,6 +159,20 @@ async def test_a_flood_of_pokes_costs_a_bounded_number_of_look_ups() -> None:
     assert len(scheduler.asked) <= 30
 
 
+async def test_an_exit_is_answered_when_the_figures_are_written() -> None:
+    floor = OneWorker()
+    answers = pokes(floor, CountingScheduler(placement("12.0@s1")))
+    assert (await answers.answer("start", "12.0@s1", "w1")).say is Say.READY
+    assert (await answers.answer("exit", "12.0@s1", "w1")).words == "written"
+    assert (await answers.answer("exit", "13.0@s1", "w1")).words == "noted"
+    assert (await answers.answer("exit", "12.0@s1", "w2")).words == "noted"
+
+
+@pytest.mark.parametrize("job", ["12.0", "12@s", "12.0@", "12.0@-x", "1.0@s s", "a.0@s", "1.0@é"])
+async def test_what_is_no_job_of_any_scheduler_is_refused(job: str) -> None:
+    assert await told(job=job) is Say.BAD
+
+
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_hostile_fields_are_refused_by_name(event: str, job: str, worker: str) -> None:
     answers = Pokes(OneWorker(), {}, exits=Written(), pokes_per_s=1e6)

@@ -120,3 +120,23 @@ async def test_a_node_drained_for_us_is_resumed_once() -> None:
     assert await compare.run_once() == "0 opened, 0 closed, 1 resumed"
     assert await compare.run_once() == "0 opened, 0 closed, 0 resumed"
     assert scheduler.resumed == ["w1"]
+
+
+@in_virtual_time
+async def test_a_scheduler_closes_no_lease_of_another_ones_worker() -> None:
+    world = World("w1", "c1")
+    await world.start()
+    other = DirectDesk(DrainingScheduler(), ["c1"], gap_s=0)
+    compare = Reconciler(world.loop, other, away=[], unanswered=[], agent_wait_s=60, wall=now)
+    assert await compare.run_once() == "0 opened, 0 closed, 0 resumed"
+    assert world.loop.lease_on("w1") is not None
+
+
+@in_virtual_time
+async def test_a_scheduler_opens_no_lease_on_another_ones_worker() -> None:
+    world = World("w1", "c1")
+    await world.loop.look_at_all()
+    other = DirectDesk(DrainingScheduler(placement(worker="w1")), ["c1"], gap_s=0)
+    compare = Reconciler(world.loop, other, away=[], unanswered=[], agent_wait_s=60, wall=now)
+    await compare.run_once()
+    assert world.loop.lease_on("w1") is None
