@@ -26,7 +26,7 @@ if __package__:
 else:  # as installed in a worker: both in /usr/lib/hotslot
     import hook  # type: ignore[import-not-found,no-redef]  # pyright: ignore
 
-HOLD_S = 20.0  # how long the agent is asked to hold a question
+HOLD_S = 20  # how long the agent is asked to hold a question
 SLACK_S = 10.0  # and how long it may then take
 FIRST_S = 2.0  # a gate that has just started waits so long before it closes
 PACE_S = 0.5  # between two questions, whatever the agent answers
@@ -58,10 +58,10 @@ class UnknownWorker(Exception):
     """The agent has no such worker: this worker is closed at once."""
 
 
-def question(conf: hook.Conf, worker: str, have: int, hold_s: float) -> bytes:
+def question(conf: hook.Conf, worker: str, have: int, hold_s: int) -> bytes:
     """Return the HTTP request; all parts must have been checked."""
     return (
-        f"GET /v1/gate?worker={worker}&have={have}&wait={hold_s:g} HTTP/1.1\r\n"
+        f"GET /v1/gate?worker={worker}&have={have}&wait={hold_s} HTTP/1.1\r\n"
         f"Host: {conf.address}\r\nConnection: close\r\n\r\n"
     ).encode()
 
@@ -176,7 +176,7 @@ def ask_for_ever(
     conf: hook.Conf, worker: str, have: Callable[[], int], heard: queue.SimpleQueue[Heard]
 ) -> None:
     """Ask one question after the other: figures, UnknownWorker, or why there is no answer."""
-    hold_s, pause, jitter = 0.0, PACE_S, 0.75 + os.getpid() % 64 / 128
+    hold_s, pause, jitter = 0, PACE_S, 0.75 + os.getpid() % 64 / 128
     slack_s = min(SLACK_S, conf.wait_s / 3)
     while True:
         asked = time.monotonic()
@@ -184,7 +184,7 @@ def ask_for_ever(
         said: Heard
         try:
             said = parse(hook.exchange(conf, message, asked + hold_s + slack_s))
-            pause, hold_s = PACE_S, min(HOLD_S, conf.wait_s / 3)
+            pause, hold_s = PACE_S, min(HOLD_S, int(conf.wait_s / 3))
         except UnknownWorker as unknown:
             said, pause = unknown, LONGEST_PAUSE_S
         except OSError as error:

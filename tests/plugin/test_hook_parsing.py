@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import platform
+import re
 from pathlib import Path
 
 from hypothesis import given
@@ -60,6 +62,39 @@ def test_any_environment_makes_a_harmless_request_or_is_refused(
     assert head.count(b"\r\n") == 4
     assert body == f"event=start&job={job}&worker={worker}".encode()
     assert b"Content-Length: %d" % len(body) in head
+
+
+ODD = st.binary(max_size=60) | st.text(max_size=60).map(str.encode)
+AD_LINES = st.lists(
+    st.sampled_from([b'GlobalJobId = "', b'Args = "', b"ap1#1.0#2", b"@", b"#", b'"', b"\n"]) | ODD
+).map(b"".join)
+
+
+@given(AD_LINES)
+def test_any_job_ad_makes_a_harmless_request_or_is_refused(ad: bytes) -> None:
+    conf = hook.Conf("agent", 80, 60.0, "c1")
+    try:
+        job, worker = hook.condor_job_and_worker(ad, conf)
+    except ValueError as error:
+        assert str(error).isascii()
+        assert "\n" not in str(error)
+        return
+    assert re.fullmatch(r"[0-9]{1,10}\.[0-9]{1,9}@[A-Za-z0-9._@-]{1,253}", job)
+    head, _, body = hook.request("start", job, worker, conf.address).partition(b"\r\n\r\n")
+    assert head.count(b"\r\n") == 4
+    assert body == f"event=start&job={job}&worker=c1".encode()
+
+
+def test_a_schedd_may_have_a_name_of_its_own_on_its_host() -> None:
+    conf = hook.Conf("agent", 80, 60.0, "c1")
+    ad = b'GlobalJobId = "second@ap-1.site_x#7.12#1795254337"\n'
+    assert hook.condor_job_and_worker(ad, conf) == ("7.12@second@ap-1.site_x", "c1")
+
+
+def test_a_worker_without_a_name_in_hook_conf_has_its_machines() -> None:
+    conf = hook.Conf("agent", 80, 60.0, "")
+    job, worker = hook.condor_job_and_worker(b'GlobalJobId = "ap#7.0#1"\n', conf)
+    assert (job, worker) == ("7.0@ap", platform.node())
 
 
 def test_the_shipped_configuration_is_valid_and_names_the_defaults() -> None:
