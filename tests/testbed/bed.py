@@ -193,6 +193,7 @@ class Testbed:
                 self.wait_up(name)
         if self._condor_seats:
             self.condor_wait_idle(timeout=limit_s)
+            self._condor.register_agent()
 
     @property
     def _hosts(self) -> dict[str, str]:
@@ -422,13 +423,12 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
     def kill_condor(self, daemon: str) -> None:
         """Kill schedd, shadow, negotiator, collector or master of the controller with SIGKILL.
 
-        The master starts the others anew, a second or two later. Without it they end by
-        themselves, within a minute.
+        The master starts the others anew, a second or two later.
         """
         self._condor.kill(daemon)
 
     def start_condor(self) -> None:
-        """Start HTCondor on the controller after its master was killed and the rest has ended."""
+        """Start HTCondor on the controller after its master was killed, and the rest with it."""
         self._condor.start()
 
     def _check_alive(self) -> None:

@@ -21,7 +21,8 @@ from .worker import Worker, file_mode
 _BASE = "etc/condor/config.d/10-testbed.conf"
 _EXTRA = "etc/condor/config.d/90-testbed-extra.conf"
 _KEY = "etc/condor/passwords.d/POOL"
-_PARENT_GONE_S = 120
+_DAEMONS = {"collector": "Collector", "negotiator": "Negotiator", "schedd": "Scheduler"}
+"""The daemons of the controller, each with the type of its ad."""
 
 
 class CondorPool:
@@ -31,6 +32,7 @@ class CondorPool:
         self._namespaces = namespaces
         self._run = run
         self._master: subprocess.Popen[str] | None = None
+        self._killed_at: dict[str, float] = {}
         self.workers: Sequence[Worker] = ()
         self.log_dir = run.log / "ctl" / "condor"
         self.client_config = run.path / "condor-client" / "condor_config"
@@ -50,8 +52,11 @@ class CondorPool:
             path = self._namespaces.outer(self._run.root / name)
             path.write_bytes(content)
             path.chmod(file_mode(name))
-        owned = "chown condor: /run/condor /run/lock/condor /var/log/condor"
-        self._on_controller(["sh", "-euc", owned])
+        script = f"""
+            useradd --system {condor_conf.AGENT_ACCOUNT}
+            chown condor: /run/condor /run/lock/condor /var/log/condor
+        """
+        self._on_controller(["sh", "-euc", script])
         self._install_client()
 
     def _install_client(self) -> None:
@@ -76,13 +81,33 @@ class CondorPool:
         may = [word for name in authorizations for word in ("-authz", name)]
         return self._on_controller(["condor_token_create", "-identity", identity, *may]).stdout
 
+    def register_agent(self) -> None:
+        """Have the schedd know the agent, whose rights count only once it has submitted a job.
+
+        HTCondor 23.9.6 refuses every edit of a queue super user of whom it has no user record,
+        and `condor_qusers -add` says that it made one and does not.
+        """
+        account = condor_conf.AGENT_ACCOUNT
+        script = """
+            printf 'executable=/bin/true\\nhold=true\\nqueue\\n' | condor_submit -terse
+            condor_rm "$1"
+        """
+        enter = ["chroot", f"--userspec={account}:{account}", str(self._run.root)]
+        command = [*enter, "env", "-C", "/tmp", "sh", "-euc", script, "sh", account]
+        self._namespaces.run(command, timeout=60, env=DAEMON_ENV)
+
     # --- daemons of the controller ------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the master, which starts the rest; what an earlier one left is waited for."""
+        """Start the master, which starts the rest.
+
+        What an earlier one left is killed first, as condor.service does (KillMode=mixed): without
+        their master, daemons live on for up to two minutes.
+        """
         if self._master is not None and self._master.poll() is None:
             raise TestbedError("condor_master runs already")
-        self._wait_ended("collector", "negotiator", "schedd", "shared_port")
+        for daemon in (*_DAEMONS, "shadow", "shared_port", "procd"):
+            self._kill(daemon)
         with (self.log_dir.parent / "condor_master.out").open("a") as out:
             self._master = self._namespaces.popen(
                 ["chroot", str(self._run.root), "condor_master", "-f"],
@@ -93,25 +118,23 @@ class CondorPool:
 
     def kill(self, daemon: str) -> None:
         """Kill a daemon, or every shadow, with SIGKILL and wait until it is gone."""
-        found = list(self._pids(daemon))
-        if not found:
+        self._killed_at[daemon] = time.time()
+        if not self._kill(daemon):
             raise TestbedError(f"no condor_{daemon} runs on the controller")
-        for pid in found:
-            os.kill(pid, signal.SIGKILL)
         if daemon == "master" and self._master is not None:
             self._master.wait(timeout=30)
+
+    def _kill(self, daemon: str) -> bool:
+        """Kill a daemon's processes, wait until they are gone, return whether there were any."""
+        found = set(self._pids(daemon))
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while left := set(found) & set(self._pids(daemon)):
+        while left := found & set(self._pids(daemon)):
             if time.monotonic() > deadline:
                 raise TestbedError(f"condor_{daemon} does not die: {left}")
             time.sleep(0.02)
-
-    def _wait_ended(self, *daemons: str) -> None:
-        deadline = time.monotonic() + _PARENT_GONE_S
-        while left := [daemon for daemon in daemons if any(self._pids(daemon))]:
-            if time.monotonic() > deadline:
-                raise TestbedError(f"without their master these live on: {', '.join(left)}")
-            time.sleep(0.1)
+        return bool(found)
 
     def _pids(self, daemon: str) -> Iterator[int]:
         """Yield the processes of a daemon on the controller, as the test itself sees them."""
@@ -145,9 +168,11 @@ class CondorPool:
 
     def _missing(self, ads: Sequence[dict[str, Any]]) -> dict[str, str]:
         """Return what is not there or not idle, with why, by its name."""
-        types = {str(ad.get("MyType", "")).lower() for ad in ads}
-        wanted = {"scheduler": "schedd", "negotiator": "negotiator"}
-        missing = {name: "no ad" for kind, name in wanted.items() if kind not in types}
+        missing = {}
+        for daemon, kind in _DAEMONS.items():
+            since = max(self._killed_at.get(name, 0.0) for name in (daemon, "master"))
+            if not any(ad.get("MyType") == kind and ad["LastHeardFrom"] > since for ad in ads):
+                missing[daemon] = "no ad since its start"
         for worker in self.workers:
             slots = [
                 ad

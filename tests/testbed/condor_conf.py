@@ -7,7 +7,8 @@ from pathlib import Path
 from .network import CTL_ADDRESS
 
 DOMAIN = "hotslot.test"
-AGENT = f"hotslot@{DOMAIN}"
+AGENT_ACCOUNT = "hotslot"
+AGENT = f"{AGENT_ACCOUNT}@{DOMAIN}"
 """Who the agent is to HTCondor: it reads everything, and edits jobs as a queue super user."""
 WORKER = f"execute@{DOMAIN}"
 """Who the workers' daemons are to the collector, where they may advertise themselves."""
@@ -16,7 +17,7 @@ WORKER = f"execute@{DOMAIN}"
 # authenticated. What it leaves open is narrowed here to this pool's own identities.
 #
 # Time limits: as in slurm_conf.py. A schedd would learn after 40 minutes that a VM was killed,
-# and a collector would show it for 15: here both take two.
+# and a collector would show it for 15: here it is one minute and two.
 _COMMON = """\
 CONDOR_HOST = {ctl}
 TRUST_DOMAIN = {domain}
@@ -57,8 +58,8 @@ NEGOTIATOR_CYCLE_DELAY = 1
 NEGOTIATOR_MIN_INTERVAL = 1
 SCHEDD_INTERVAL = 5
 SCHEDD_MIN_INTERVAL = 1
-ALIVE_INTERVAL = 20
-JOB_DEFAULT_LEASE_DURATION = 120
+ALIVE_INTERVAL = 10
+JOB_DEFAULT_LEASE_DURATION = 60
 SHADOW_QUEUE_UPDATE_INTERVAL = 10
 """
 
@@ -82,8 +83,11 @@ SINGULARITY =
 RUNBENCHMARKS = False
 """
 
+# NETWORK_HOSTNAME: a client looks its machine's name up, 20 times 3 s apart when no DNS answers.
 _CLIENT = """\
 CONDOR_HOST = {ctl}
+SCHEDD_HOST = ctl.{domain}
+NETWORK_HOSTNAME = host1.{domain}
 TRUST_DOMAIN = {domain}
 UID_DOMAIN = {domain}
 ENABLE_IPV6 = False

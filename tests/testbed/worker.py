@@ -16,7 +16,7 @@ from .namespaces import Namespaces
 from .network import CTL_ADDRESS, Seat
 from .node import Node
 from .qmp import Qmp
-from .run_dir import DAEMON_ENV, RunDir
+from .run_dir import DAEMON_ENV, USERS, RunDir
 
 # Not the TSC: emulated, and measured at boot on a loaded host, it has run three times too fast.
 _KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off clocksource=acpi_pm"
@@ -120,9 +120,13 @@ class Worker(Node):
         self.exec(["pkill", "-KILL", "-x", f"condor_{daemon}"[:15]])
 
     def start_condor(self) -> None:
-        """Start HTCondor in the worker after its master was killed and the rest has ended."""
+        """Start HTCondor in the worker after its master was killed.
+
+        What that left is killed first, jobs too, as condor.service does (KillMode=mixed).
+        """
         self.changed_at = time.time()
-        self.exec(["sh", "-c", "while pgrep condor_; do sleep 0.5; done; exec condor_master"])
+        users = ",".join(user for user in USERS if user != "root")
+        self.exec(["sh", "-c", f"pkill -KILL condor_; pkill -KILL -u {users}; condor_master"])
 
     def online(self) -> set[int]:
         """Return the CPUs that the guest has online."""
