@@ -1,0 +1,313 @@
+"""HTCondor behind hotslot's ``Scheduler``; registered as ``htcondor``.
+
+A worker is a VM with one startd, one partitionable slot and at most one job at a time. Its name in
+hotslot.yaml is the startd's ``Machine``, or that name's first label; a job's is
+``CLUSTER.PROC@SCHEDD``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from hotslot.errors import SchedulerError, SchedulerUnavailable
+from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
+from hotslot_plugin import (
+    condor_ad,
+    condor_check,
+    condor_queue,
+    condor_runs,
+    condor_settings,
+    condor_slot,
+)
+from hotslot_plugin.condor_job import CPUS_MAX, JOB, CondorJob, job_of, placements
+from hotslot_plugin.condor_pool import Pool, bindings
+from hotslot_plugin.condor_slot import Startd
+
+log = logging.getLogger(__name__)
+
+HISTORY_S = 4 * 3600.0
+"""How far back a schedd's history is read: of a job that ended earlier the outcome stays unknown. A
+forged job id must not make it read a year."""
+
+WRITE_TRIES = 3
+"""Agents of other hosts may write at the same moment: what was lost is written again."""
+
+PER_QUESTION = 100
+"""Jobs that are asked for at once."""
+
+
+class HTCondor:
+    """One HTCondor pool."""
+
+    name = "htcondor"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._limits: dict[str, int] = {}
+        self._kick_again = False
+        self._crowded: set[str] = set()
+
+    # --- who is where ---------------------------------------------------------------------------
+
+    def placements(
+        self, workers: Collection[str], job_ids: Collection[str] = ()
+    ) -> Sequence[Placement]:
+        """Return who is on these workers now; see Scheduler.
+
+        Who is there is what each startd says when asked directly; of a startd that does not
+        answer, what the schedds say of it (``condor_job``). The details are the schedds'.
+        """
+        names = condor_ad.named(workers)
+        asked = sorted({job_id for job_id in job_ids if condor_ad.JOB_ID.fullmatch(job_id)})
+        if (job_ids and not asked) or not (asked or names):
+            return []
+        self._pool.begin()
+        startds = self._pool.startds(names) if names else {}
+        schedds = self._pool.schedds()
+        if job_ids:
+            found = self._by_id(asked, schedds)
+            return [p for job in found for p in self._placed(job, startds)]
+        found = self._there(startds, schedds)
+        told = [p for job in found for p in self._placed(job, startds)]
+        here = [p for p in told if p.worker in startds]
+        return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+
+    def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
+        """Return the state of these workers, by their startds' own words.
+
+        Drained: by condor_drain or condor_off -peaceful, or offline. One that does not answer is
+        down; one of which the pool has never heard is left out.
+        """
+        names = condor_ad.named(workers)
+        if not names:
+            return []
+        self._pool.begin()
+        found = self._pool.startds(names)
+        return [
+            startd.condition() if startd else condor_slot.silent(worker)
+            for worker, startd in found.items()
+            if startd or self._pool.heard_of(worker)
+        ]
+
+    def resume(self, worker: str) -> None:
+        """Do nothing: a hook that fails does not drain an HTCondor worker, so that a drained one
+        was drained by an administrator."""
+        condor_ad.named([worker])
+
+    # --- what may start -------------------------------------------------------------------------
+
+    def queue(self, workers: Collection[str]) -> Queue:
+        """Return each worker's CPUs in use and admitted, and the idle jobs; see Scheduler.
+
+        Where a worker admits more than before and jobs wait, the schedds are told to negotiate,
+        and once more at the next call: measured 0.1 s until a job runs, else up to
+        NEGOTIATOR_INTERVAL (60 s). It must come after the startd's own update of the collector.
+        A kick takes 2 ms here and a negotiation cycle of the pool, of which there is at most one
+        each NEGOTIATOR_CYCLE_DELAY (20 s).
+        """
+        names = condor_ad.named(workers)
+        if not names:
+            return Queue(())
+        self._pool.begin()
+        startds = [startd for startd in self._pool.startds(names).values() if startd]
+        groups = tuple(startd.group() for startd in startds)
+        schedds = self._pool.schedds()
+        where, fields, limit = condor_queue.WHERE, condor_queue.NAMES, condor_queue.LOOKED_AT
+        found = {name: self._pool.jobs(name, where, fields, limit) for name in schedds}
+        cpus_max = max((startd.total_cpus for startd in startds), default=CPUS_MAX)
+        jobs = condor_queue.waiting(found, cpus_max)
+        self._crowded = {name for name, ads in found.items() if ads}
+        self._kick({group.name: group.limit for group in groups})
+        return Queue(groups, jobs)
+
+    def offer(self, limits: Mapping[str, int]) -> None:
+        """Tell schedds with waiting jobs that it may be worth while to negotiate.
+
+        The limits themselves are taken by the workers' gates from the agent.
+        """
+        condor_ad.named(limits)
+        self._pool.begin()
+        known = self._pool.schedds()
+        for schedd in sorted(self._crowded & known.keys()):
+            self._pool.reschedule(schedd)
+
+    # --- figures --------------------------------------------------------------------------------
+
+    def write_back(self, summaries: Sequence[RunSummary]) -> None:
+        """Put figures into jobs' ads in the queue, from where the history has them.
+
+        Two look-ups of all jobs of a schedd, and one edit (0.7 ms) of each attribute that is not
+        as it should be: the bindings have no transaction over several. A user's own values are
+        overwritten. What did not come about is told when all others are written.
+        """
+        by_schedd: dict[str, dict[str, list[RunSummary]]] = {}
+        for summary in summaries:
+            found = condor_ad.JOB_ID.fullmatch(summary.placement.job_id)
+            if found is None:
+                raise SchedulerError(
+                    f"{summary.placement.job_id!r} is not the id of an HTCondor job"
+                )
+            condor_ad.named([summary.placement.worker])
+            job = f"{found[1]}.{found[2]}"
+            by_schedd.setdefault(found[3], {}).setdefault(job, []).append(summary)
+        if not by_schedd:
+            return
+        self._pool.begin()
+        known = self._pool.schedds()
+        problems = [
+            words
+            for schedd, jobs in by_schedd.items()
+            if schedd in known and (words := self._write_to(schedd, jobs))
+        ]
+        if problems:
+            raise SchedulerError("; ".join(problems))
+
+    def _write_to(self, schedd: str, jobs: Mapping[str, Sequence[RunSummary]]) -> str:
+        """Write what is not as it should be, look again, say what remains."""
+        left: list[tuple[str, str, str]] = []
+        for _ in range(WRITE_TRIES):
+            left = []
+            for ad in self._in_queue(schedd, jobs, ("ClusterId", "ProcId", *condor_runs.RESULTS)):
+                job = f"{condor_ad.whole(ad, 'ClusterId')}.{condor_ad.whole(ad, 'ProcId')}"
+                ours = [condor_runs.run_of(summary) for summary in jobs.get(job, ())]
+                if ours:
+                    runs = condor_runs.merged(condor_runs.runs_in(ad), ours)
+                    wanted = condor_runs.attributes(runs)
+                    left += [(job, name, wanted[name]) for name in condor_runs.wrong(ad, runs)]
+            if not left:
+                return ""
+            self._pool.edit(schedd, left)
+        if self._in_queue(schedd, [job for job, _, _ in left], ("ClusterId", "ProcId")) == []:
+            return ""
+        refused = ", ".join(sorted({job for job, _, _ in left})[:8])
+        return (
+            f"schedd {schedd} does not keep hotslot's figures of {refused}: is the agent in "
+            "QUEUE_SUPER_USERS, with its domain, and known to the schedd? see hotslot check"
+        )
+
+    # --- the rest -------------------------------------------------------------------------------
+
+    def check(
+        self,
+        workers: Collection[str],
+        agent_wait_s: float,  # noqa: ARG002 - HTCondor has no time limit on a hook
+    ) -> Sequence[Finding]:
+        """Look for settings that would hurt; changes nothing."""
+        names = condor_ad.named(workers)
+        self._pool.begin()
+        startds = self._pool.startds(names)
+        schedds = [self._seen_schedd(name) for name in self._pool.schedds()]
+        seen = [self._seen_worker(worker, startd) for worker, startd in startds.items()]
+        return condor_check.findings(self._pool.bindings, schedds, seen)
+
+    def close(self) -> None:
+        """End the bindings' process."""
+        self._pool.close()
+
+    # --- parts ----------------------------------------------------------------------------------
+
+    def _placed(self, job: CondorJob, startds: Mapping[str, Startd | None]) -> list[Placement]:
+        silent_s = {worker: self._pool.silent_s(worker) for worker in startds}
+        return placements(job, startds, silent_s)
+
+    def _there(
+        self, startds: Mapping[str, Startd | None], schedds: Mapping[str, str]
+    ) -> list[CondorJob]:
+        """Return the jobs of these startds' slots, and those that schedds have on silent ones."""
+        ids = {slot.job_id for startd in startds.values() if startd for slot in startd.slots}
+        found = self._by_id(sorted(filter(None, ids)), schedds, ended=False)
+        silent = [worker for worker, startd in startds.items() if startd is None]
+        if silent:
+            where = condor_ad.machines(silent, "RemoteHost", before="@")
+            for schedd in schedds:
+                ads = self._pool.jobs(schedd, f"({where}) =?= true", JOB, 10 * len(silent))
+                told = [job for ad in ads if (job := job_of(schedd, ad))]
+                known = {job.job_id for job in found}
+                found += [job for job in told if job.job_id not in known]
+        return found
+
+    def _by_id(
+        self, job_ids: Sequence[str], schedds: Mapping[str, str], *, ended: bool = True
+    ) -> list[CondorJob]:
+        """Return these jobs from queues and, where they have left those, from histories.
+
+        A schedd that the collector does not know has no jobs, unless the collector is young.
+        """
+        by_schedd: dict[str, list[str]] = {}
+        for job_id in job_ids:
+            number, _, schedd = job_id.partition("@")
+            by_schedd.setdefault(schedd, []).append(number)
+        found: list[CondorJob] = []
+        for schedd, numbers in by_schedd.items():
+            if schedd not in schedds:
+                self._pool.refuse_young_collector(f"the collector knows no schedd {schedd}")
+                continue
+            ads = self._in_queue(schedd, numbers, JOB)
+            jobs = [job for ad in ads if (job := job_of(schedd, ad))]
+            there = {job.job_id for job in jobs}
+            gone = [number for number in numbers if f"{number}@{schedd}" not in there]
+            if gone and ended:
+                jobs += self._ended(schedd, gone)
+            found += [job for job in jobs if job.job_id in job_ids]
+        return found
+
+    def _in_queue(
+        self, schedd: str, jobs: Iterable[str], names: Sequence[str]
+    ) -> list[condor_ad.Ad]:
+        numbers = sorted(jobs)
+        return [
+            ad
+            for start in range(0, len(numbers), PER_QUESTION)
+            for ad in self._pool.jobs(
+                schedd,
+                condor_ad.these_jobs(numbers[start : start + PER_QUESTION]),
+                names,
+                PER_QUESTION,
+            )
+        ]
+
+    def _ended(self, schedd: str, numbers: Sequence[str]) -> list[CondorJob]:
+        """Return jobs that have left the queue. They are over, whether the history says how or
+        not: one that cannot be read must not keep leases open."""
+        where, count = condor_ad.these_jobs(numbers[:PER_QUESTION]), len(numbers[:PER_QUESTION])
+        try:
+            ads = self._pool.history(schedd, where, JOB, count, HISTORY_S)
+        except SchedulerUnavailable as error:
+            log.warning("how jobs ended is not known: %s", error)
+            return []
+        return [job for ad in ads if (job := job_of(schedd, ad))]
+
+    def _kick(self, limits: Mapping[str, int]) -> None:
+        risen = any(limit > self._limits.get(name, 0) for name, limit in limits.items())
+        if self._crowded and (risen or self._kick_again):
+            for schedd in sorted(self._crowded):
+                self._pool.reschedule(schedd)
+        self._kick_again = risen
+        self._limits.update(limits)
+
+    def _seen_schedd(self, name: str) -> condor_check.SeenSchedd:
+        try:
+            settings = self._pool.schedd_settings(name, condor_check.SCHEDD_SETTINGS)
+            user, known = self._pool.identity(name)
+        except SchedulerError as error:
+            return condor_check.SeenSchedd(name, {}, "", known=False, problem=str(error))
+        return condor_check.SeenSchedd(name, settings, user, known)
+
+    def _seen_worker(self, worker: str, startd: Startd | None) -> condor_check.SeenWorker:
+        if startd is None:
+            return condor_check.SeenWorker(worker, None, {})
+        try:
+            settings = self._pool.startd_settings(worker, condor_check.STARTD_SETTINGS)
+        except SchedulerError:
+            settings = {}
+        return condor_check.SeenWorker(worker, startd, settings)
+
+
+def connect(settings: Mapping[str, object]) -> HTCondor:
+    """Return the adapter for these settings (``condor_settings``); ValueError when they are wrong.
+
+    Asks nothing yet: HTCondor may start after the agent.
+    """
+    wanted = condor_settings.parse(settings)
+    return HTCondor(Pool(bindings(wanted), wanted.schedds, wanted.timeout_s))
