@@ -41,6 +41,11 @@ def trickle(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def hold(connection: socket.socket) -> None:
+    """Hold the question until whoever asked goes away."""
+    connection.recv(1)
+
+
 def flood(connection: socket.socket) -> None:
     """Answer without end, as fast as may be."""
     while True:
