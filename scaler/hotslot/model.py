@@ -225,10 +225,11 @@ class Totals:
     """What one lease adds up to, in core-seconds over its whole life.
 
     requested = request x life, held = integral of granted, used = cores kept busy, waited =
-    ready to run without a host core. ``saturated_s``: time with demand at the limit while
-    held below the request, the harm scaling may have done.
+    ready to run without a host core, borrowed = integral of what was held above the request.
+    ``saturated_s``: time with demand at the limit while held below the request, the harm
+    scaling may have done.
     Worked: a 4-CPU job of 100 s held at 4 for 30 s and at 2 for 70 s, busy 1.5 cores
-    throughout: requested 400, held 260, used 150.
+    throughout: requested 400, held 260, used 150, borrowed 0.
     """
 
     life_s: float = 0.0
@@ -238,6 +239,7 @@ class Totals:
     waited_core_s: float = 0.0
     peak_cores: float = 0.0
     saturated_s: float = 0.0
+    borrowed_core_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,8 @@ def worker_state(read_at: float = 110.0) -> WorkerState:
 
 
 texts = st.text(max_size=12)
-moments = st.floats(0, 4e9, allow_nan=False)
-amounts = st.floats(0, 1e9, allow_nan=False)
+moments = st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000)
+amounts = st.integers(0, 1_000_000_000_000).map(lambda thousandths: thousandths / 1000)
 vcpus = st.integers(0, 1024)
 
 placements = st.builds(
@@ -141,6 +141,7 @@ all_totals = st.builds(
     waited_core_s=amounts,
     peak_cores=amounts,
     saturated_s=amounts,
+    borrowed_core_s=amounts,
 )
 
 
@@ -160,7 +161,7 @@ def leases(draw: st.DrawFn, lease_id: int = 1) -> Lease:
 
 events = st.builds(
     Event,
-    worker=texts,
+    worker=st.just("w1"),
     lease_id=st.none() | st.just(1),
     at=moments,
     from_vcpus=vcpus,
@@ -178,7 +179,7 @@ events = st.builds(
 
 def lives(longest: int = 30) -> st.SearchStrategy[list[Sample]]:
     """The samples of a lease's life: mostly steady seconds, some changes, some gaps."""
-    cores = st.floats(0, 8)
+    cores = st.integers(0, 8000).map(lambda thousandths: thousandths / 1000)
     interval_s = st.sampled_from([1.0, 1.0, 1.01, 0.25, 7.5])
     gap_s = st.sampled_from([0.0, 0.0, 0.0, 3.0])
     granted = st.sampled_from([4, 4, 4, 4, 2, 8])
@@ -189,6 +190,6 @@ def lives(longest: int = 30) -> st.SearchStrategy[list[Sample]]:
 def _one_after_the_other(life: list[tuple[float, float, int, float, float, float]]) -> list[Sample]:
     at, samples = 100.0, []
     for interval_s, gap_s, granted, held, used, waited in life:
-        at += interval_s + gap_s
+        at = round(at + interval_s + gap_s, 3)
         samples.append(Sample(at, interval_s, granted, held, used, waited))
     return samples

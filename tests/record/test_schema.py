@@ -24,6 +24,7 @@ from record.recorded import event, lease, seconds
 TABLES = {
     *("meta", "words", "leases", "samples", "events"),
     *("decisions", "workers", "host_ledger", "beats"),
+    *("owners", "changes", "idle_events", "daily", "recent"),
 }
 
 
@@ -68,10 +69,10 @@ def test_opening_again_changes_nothing(path: Path) -> None:
 
 def test_every_field_of_the_model_has_its_column(path: Path) -> None:
     Store(path).close()
-    leases = {str(row[1]) for row in ask(path, "PRAGMA table_info(leases)")}
+    leases = {str(row[1]) for row in ask(path, "PRAGMA table_info(lease_log)")}
     wanted = {field.name for kind in (Placement, Totals, RollUp) for field in fields(kind)}
     assert wanted <= leases
-    samples = {str(row[1]) for row in ask(path, "PRAGMA table_info(samples)")}
+    samples = {str(row[1]) for row in ask(path, "PRAGMA table_info(sample_log)")}
     assert {field.name for field in fields(Sample)} <= samples
     events = {str(row[1]) for row in ask(path, "PRAGMA table_info(event_log)")}
     assert {field.name for field in fields(Event)} <= events

@@ -31,8 +31,8 @@ def test_the_worked_example_of_the_model() -> None:
 
 
 def test_what_is_borrowed_does_not_hide_what_was_returned() -> None:
-    totals = Totals(life_s=100, requested_core_s=400, held_core_s=280, used_core_s=100)
-    found = figures_of(part(totals=totals, roll_up=RollUp(borrowed_core_s=20)))
+    totals = Totals(life_s=100, requested_core_s=400, held_core_s=280, borrowed_core_s=20)
+    found = figures_of(part(totals=totals))
     assert found.returned_core_s == 140
     assert found.returned_share == 0.35
 
@@ -78,8 +78,7 @@ def test_returned_less_borrowed_is_requested_less_held(
         for i, (seconds, granted, busy) in enumerate(life)
     ]
     returned = sum(max(0, 4 - s.granted_vcpus) * s.interval_s for s in samples)
-    borrowed = sum(max(0, s.granted_vcpus - 4) * s.interval_s for s in samples)
-    found = figures_of(part(life=samples, roll_up=RollUp(borrowed_core_s=borrowed)))
+    found = figures_of(part(life=samples))
     assert found.returned_core_s == pytest.approx(returned, abs=1e-6)
 
 

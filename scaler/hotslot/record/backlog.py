@@ -85,6 +85,8 @@ class Backlog:
             held_core_s=known.held_core_s + minute.held_core_s,
             used_core_s=known.used_core_s + minute.used_core_s,
             host_cores=max(known.host_cores, minute.host_cores),
+            requested_core_s=known.requested_core_s + minute.requested_core_s,
+            idle_core_s=known.idle_core_s + minute.idle_core_s,
         )
 
     def _drop_over_bound(self) -> None:

@@ -43,10 +43,13 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class LedgerMinute:
-    """What all leases of the host held and used within one minute.
+    """What the host's workers were granted and used within one minute, with or without a job.
 
-    ``minute_at`` is its first second. Written, these are increments: entries of the same minute
-    add up. ``span_s`` is how much of the minute was measured.
+    ``minute_at`` is its first second. ``held`` had a lease, ``idle`` had none, or one whose
+    job's processes had ended; ``requested`` is what the leases asked for; ``used`` is that of all
+    workers. Written, these are increments: entries of the same minute add up; what was idle and
+    turns out to have been held comes as minus and plus. ``span_s`` is how much of the minute was
+    looked at, of one worker each: with three workers a minute has up to 180 s.
     """
 
     minute_at: int
@@ -54,6 +57,8 @@ class LedgerMinute:
     held_core_s: float
     used_core_s: float
     host_cores: int
+    requested_core_s: float = 0.0
+    idle_core_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,6 @@ class RollUp:
     the samples do not.
     """
 
-    borrowed_core_s: float = 0.0
     lost_samples: int = 0
     applied: int = 0
     refused: int = 0

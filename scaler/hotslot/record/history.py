@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from hotslot.model import Event, EventResult, Lease, ResultKind, Sample, Totals
 from hotslot.record import rows
-from hotslot.record.batch import Beat, LeaseDecision, LeaseRow, LedgerMinute, WorkerState
+from hotslot.record.batch import (
+    Beat,
+    LeaseDecision,
+    LeaseRow,
+    LedgerMinute,
+    RollUp,
+    WorkerState,
+)
 from hotslot.record.database import BUSY_S, Database, reported
+from hotslot.record.reports import (
+    ANYBODY,
+    By,
+    OverviewPoint,
+    Owned,
+    Sort,
+    Summed,
+    jobs_sql,
+    overview_sql,
+    summed_sql,
+)
+from hotslot.record.rows import storable
 from hotslot.record.schema import open_for_reading
+from hotslot.record.summary import summary
 from hotslot.record.totals import totals_of
+
+_OPEN = "id IN (SELECT id FROM leases WHERE closed_ms IS NULL)"
 
 
 class History:
@@ -50,26 +75,65 @@ class History:
         since: float | None = None,
         until: float | None = None,
         user: str | None = None,
+        account: str | None = None,
+        partition: str | None = None,
         state: str | None = None,
+        sort: Sort = "newest",
+        lowest_first: bool = False,
         limit: int = 50,
     ) -> list[LeaseRow]:
-        """Return all leases of the newest ``limit`` jobs of which a lease fits, newest first.
+        """Return all leases of the first ``limit`` jobs of which a lease fits, by rank.
 
         A job is a family: an array and a heterogeneous job are one, with their parts together.
         ``since`` and ``until`` are epoch seconds; a lease fits when it was open at some moment
         of [since, until). ``state`` is ``running`` (not closed), or how the scheduler's word for
-        the outcome begins, in any case: ``completed``, ``cancelled``.
+        the outcome begins, in any case: ``completed``, ``cancelled``. ``sort`` ranks jobs by the
+        sum over their fitting leases, the highest first.
         """
-        where, values = _fitting(since, until, user, state)
+        fits, values = _fitting(since, until, state, Owned(user, account, partition))
+        sql = jobs_sql(fits, sort, lowest_first=lowest_first)
+        return self._lease_rows(sql, {**values, "limit": limit})
+
+    def summed(
+        self,
+        by: By,
+        since: float | None = None,
+        until: float | None = None,
+        owned: Owned = ANYBODY,
+    ) -> list[Summed]:
+        """Return sums over the leases that closed in whole UTC days, by key.
+
+        The days are all those that [since, until) touches, since roll-ups know no hours. Open
+        leases are not in them.
+        """
+        return [Summed(**row) for row in self._rows(*summed_sql(by, since, until, owned))]
+
+    def overview(self, since: float, until: float, points: int = 500) -> list[OverviewPoint]:
+        """Return the host's ledger as at most ``points`` means of equally many minutes each."""
+        found = self._rows(*overview_sql(since, until, points))
+        return [OverviewPoint(**row) for row in found]
+
+    def alike(self, user: str, name: str, limit: int = 20) -> list[LeaseRow]:
+        """Return the last leases that closed of a user's jobs of this name, oldest first.
+
+        At most RECENT_LEASES of them are known.
+        """
         found = self._rows(
-            "SELECT max(opened_at) OVER (PARTITION BY scheduler, family) AS newest, leases.* "  # noqa: S608 (fixed conditions)
-            "FROM leases WHERE (scheduler, family) IN ("
-            f"SELECT scheduler, family FROM leases WHERE {where} "
-            "GROUP BY scheduler, family ORDER BY max(opened_at) DESC, max(id) DESC LIMIT :limit) "
-            "ORDER BY newest DESC, scheduler, family, opened_at, id",
-            {**values, "limit": limit},
+            "SELECT lease_ids FROM recent WHERE user_id = (SELECT id FROM words WHERE text = ?) "
+            "AND name_id = (SELECT id FROM words WHERE text = ?)",
+            (storable(user), storable(name)),
         )
-        return [rows.lease_row_of(row) for row in found]
+        return self._leases_with(json.loads(found[0]["lease_ids"])[-limit:]) if found else []
+
+    def names(self, user: str | None = None) -> list[tuple[str, str]]:
+        """Return each user with each name of a job of theirs that closed, for ``alike``."""
+        found = self._rows(
+            "SELECT user.text AS user, name.text AS name FROM recent "
+            "JOIN words AS user ON user.id = user_id JOIN words AS name ON name.id = name_id "
+            "WHERE :user IS NULL OR user.text = :user ORDER BY 1, 2",
+            {"user": user},
+        )
+        return [(row["user"], row["name"]) for row in found]
 
     def leases_of(self, job: str) -> list[LeaseRow]:
         """Return the leases of a job, oldest first; an empty list if there are none.
@@ -78,18 +142,19 @@ class History:
         parts), or one array task as ``123_4``.
         """
         array, _, task = job.partition("_")
-        found = self._rows(
-            "SELECT * FROM leases WHERE family = :job OR job_id = :job "
-            "UNION SELECT * FROM leases "
-            "WHERE :task <> '' AND family = :array AND array_task_id = :task "
+        return self._lease_rows(
+            "SELECT * FROM lease_log WHERE id IN ("
+            "SELECT id FROM leases WHERE job_id = :job "
+            "UNION SELECT id FROM leases WHERE array_job_id = :job "
+            "UNION SELECT id FROM leases WHERE het_job_id = :job "
+            "UNION SELECT id FROM leases WHERE array_job_id = :array AND array_task_id = :task) "
             "ORDER BY opened_at, id",
             {"job": job, "array": array, "task": task},
         )
-        return [rows.lease_row_of(row) for row in found]
 
     def open_leases(self) -> list[Lease]:
         """Return the leases that have not ended, oldest first, with their running totals."""
-        found = self._rows("SELECT * FROM leases WHERE closed_at IS NULL ORDER BY opened_at, id")
+        found = self._rows(f"SELECT * FROM lease_log WHERE {_OPEN} ORDER BY opened_at, id")  # noqa: S608
         return [rows.lease_of(row) for row in found]
 
     def changes(self) -> dict[int, int]:
@@ -97,8 +162,9 @@ class History:
         results = [result.value for result in EventResult if result.kind is ResultKind.APPLIED]
         found = self._rows(
             "SELECT lease_id, count(*) AS count FROM events "  # noqa: S608 (fixed words)
-            "JOIN leases ON leases.id = lease_id AND closed_at IS NULL "
-            f"WHERE result IN ({', '.join('?' * len(results))}) GROUP BY lease_id",
+            "JOIN changes ON changes.id = change_id "
+            "WHERE lease_id IN (SELECT id FROM leases WHERE closed_ms IS NULL) "
+            f"AND result IN ({', '.join('?' * len(results))}) GROUP BY lease_id",
             tuple(results),
         )
         return {row["lease_id"]: row["count"] for row in found}
@@ -106,15 +172,17 @@ class History:
     def closed_leases(self, limit: int) -> list[Lease]:
         """Return the leases that ended last, oldest of them first."""
         found = self._rows(
-            "SELECT * FROM leases WHERE closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT ?",
+            "SELECT * FROM lease_log WHERE id IN (SELECT id FROM leases "
+            "WHERE closed_ms IS NOT NULL ORDER BY closed_ms DESC LIMIT ?) "
+            "ORDER BY closed_at DESC",
             (limit,),
         )
         return [rows.lease_of(row) for row in reversed(found)]
 
     def row(self, lease_id: int) -> LeaseRow | None:
         """Return a lease with its roll-up; None if there is none."""
-        found = self._rows("SELECT * FROM leases WHERE id = ?", (lease_id,))
-        return rows.lease_row_of(found[0]) if found else None
+        found = self._leases_with([lease_id])
+        return found[0] if found else None
 
     def lease(self, lease_id: int) -> Lease | None:
         """Return a lease; None if there is none."""
@@ -128,7 +196,7 @@ class History:
 
     def samples(self, lease_id: int) -> list[Sample]:
         """Return the samples of a lease, oldest first."""
-        found = self._rows("SELECT * FROM samples WHERE lease_id = ? ORDER BY at", (lease_id,))
+        found = self._rows("SELECT * FROM sample_log WHERE lease_id = ? ORDER BY at", (lease_id,))
         return [rows.sample_of(row) for row in found]
 
     def totals_from_samples(self, lease_id: int) -> Totals:
@@ -164,6 +232,36 @@ class History:
         sql = "SELECT * FROM beats WHERE last_at >= ? ORDER BY started_at"
         return [rows.beat_of(row) for row in self._rows(sql, (since,))]
 
+    def _leases_with(self, lease_ids: Iterable[int]) -> list[LeaseRow]:
+        """Return those of the leases that there are, oldest first."""
+        return self._lease_rows(
+            "SELECT * FROM lease_log WHERE id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY opened_at, id",
+            (json.dumps(list(lease_ids)),),
+        )
+
+    def _lease_rows(
+        self, sql: str, values: tuple[object, ...] | dict[str, object]
+    ) -> list[LeaseRow]:
+        """Return leases with their roll-ups; that of an open one is made now, of its events."""
+        return [
+            self._rolled_up(row) if row.lease.closed_at is None else row
+            for row in map(rows.lease_row_of, self._rows(sql, values))
+        ]
+
+    def _rolled_up(self, row: LeaseRow) -> LeaseRow:
+        counted = self.event_summary(row.lease.id)
+        return replace(row, roll_up=replace(counted, lost_samples=row.roll_up.lost_samples))
+
+    def event_summary(self, lease_id: int) -> RollUp:
+        """Return the counts and latencies of a lease's events, as they are now."""
+        found = self._rows(
+            "SELECT result, to_vcpus > from_vcpus AS up, to_vcpus < from_vcpus AS down, took_ms "
+            "FROM events JOIN changes ON changes.id = change_id WHERE lease_id = ?",
+            (lease_id,),
+        )
+        return summary(found)
+
     def _rows(
         self, sql: str, values: tuple[object, ...] | dict[str, object] = ()
     ) -> list[dict[str, Any]]:
@@ -173,17 +271,23 @@ class History:
 
 
 def _fitting(
-    since: float | None, until: float | None, user: str | None, state: str | None
+    since: float | None, until: float | None, state: str | None, owned: Owned
 ) -> tuple[str, dict[str, object]]:
-    """Return a condition on ``leases`` and its values."""
-    values = {"since": since, "until": until, "user": user, "state": state}
-    conditions = {
-        "since": "(closed_at > :since OR closed_at IS NULL)",
-        "until": "opened_at < :until",
-        "user": "user = :user",
-        "state": "upper(substr(outcome, 1, length(:state))) = upper(:state)",
-    }
+    """Return a condition on ``leases AS l`` and its values."""
+    whose, values = owned.condition("l.owner_id")
+    conditions = [whose]
+    if since is not None:
+        conditions.append("(l.closed_ms > :since OR l.closed_ms IS NULL)")
+        values["since"] = since * 1000
+    if until is not None:
+        conditions.append("l.opened_ms < :until")
+        values["until"] = until * 1000
     if state == "running":
-        conditions["state"] = "closed_at IS NULL"
-    asked: dict[str, object] = {name: value for name, value in values.items() if value is not None}
-    return " AND ".join(["1", *(conditions[name] for name in asked)]), asked
+        conditions.append("l.closed_ms IS NULL")
+    elif state is not None:
+        conditions.append(
+            "l.outcome_id IN (SELECT id FROM words "
+            "WHERE upper(substr(text, 1, length(:state))) = upper(:state))"
+        )
+        values["state"] = state
+    return " AND ".join(conditions), values

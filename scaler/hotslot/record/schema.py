@@ -30,7 +30,9 @@ def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
         with reported(path):
             _check(db, path)
             _check_integrity(db, path)
+            _let_shrink(db)
             _use_wal(db, path)
+            db.execute("PRAGMA synchronous = NORMAL")
             migrate(db)
             db.execute("PRAGMA foreign_keys = ON")
             # FULL: a power cut loses as little as a kill. One fsync a second, off the loop.
@@ -127,6 +129,12 @@ def _checks(size_bytes: int) -> list[str]:
     if size_bytes < CHECK_WHOLE_BELOW_BYTES:
         return ["PRAGMA quick_check(1)"]
     return [f"PRAGMA quick_check({table})" for table in _TABLES_TO_START_FROM]
+
+
+def _let_shrink(db: Database) -> None:
+    """Have a new file give freed pages back bit by bit; one that exists stays as it is."""
+    if not int(_one(db, "SELECT count(*) FROM sqlite_schema")):
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def _use_wal(db: Database, path: Path) -> None:

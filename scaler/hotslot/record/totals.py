@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from math import floor, fsum
 
 from hotslot.model import Sample, Totals
@@ -38,6 +37,7 @@ def plus(totals: Totals, sample: Sample, request: int) -> Totals:
         waited_core_s=totals.waited_core_s + sample.waited_cores * seconds,
         peak_cores=max(totals.peak_cores, sample.used_cores),
         saturated_s=totals.saturated_s + (seconds if is_saturated(sample, request) else 0.0),
+        borrowed_core_s=totals.borrowed_core_s + max(0.0, sample.held_cores - request) * seconds,
     )
 
 
@@ -53,29 +53,38 @@ def totals_of(samples: Iterable[Sample], request: int) -> Totals:
         waited_core_s=fsum(row.waited_cores * row.interval_s for row in rows),
         peak_cores=max((row.used_cores for row in rows), default=0.0),
         saturated_s=fsum(row.interval_s for row in rows if is_saturated(row, request)),
+        borrowed_core_s=fsum(max(0.0, row.held_cores - request) * row.interval_s for row in rows),
     )
 
 
 def ledger_minutes(
-    at: float, interval_s: float, held_core_s: float, used_core_s: float, host_cores: int
+    at: float,
+    interval_s: float,
+    held_core_s: float,
+    used_core_s: float,
+    host_cores: int,
+    *,
+    requested_core_s: float = 0.0,
+    idle_core_s: float = 0.0,
 ) -> Iterator[LedgerMinute]:
-    """Spread what the host's leases held and used over the minutes that the interval touches.
+    """Spread what a worker was granted and used over the minutes that the interval touches.
 
     ``at`` is the interval's end. Worked: 90 s that end at 150 with 180 core-seconds held give
     120 to the minute from 60 and 60 to the minute from 120. The parts add up to the whole.
     """
     start = at - interval_s
-    whole = LedgerMinute(_minute(start), interval_s, held_core_s, used_core_s, host_cores)
     for minute in range(_minute(start), _minute(at) + 60, 60):
         span_s = min(at, minute + 60) - max(start, minute)
         if span_s > 0:
             share = span_s / interval_s
-            yield replace(
-                whole,
+            yield LedgerMinute(
                 minute_at=minute,
                 span_s=span_s,
                 held_core_s=held_core_s * share,
                 used_core_s=used_core_s * share,
+                host_cores=host_cores,
+                requested_core_s=requested_core_s * share,
+                idle_core_s=idle_core_s * share,
             )
 
 

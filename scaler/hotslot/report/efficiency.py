@@ -158,7 +158,7 @@ def figures_of(part: LeaseRow) -> Figures:
         held_core_s=totals.held_core_s,
         used_core_s=totals.used_core_s,
         waited_core_s=totals.waited_core_s,
-        borrowed_core_s=part.roll_up.borrowed_core_s,
+        borrowed_core_s=totals.borrowed_core_s,
         saturated_s=totals.saturated_s,
         peak_cores=totals.peak_cores,
     )
