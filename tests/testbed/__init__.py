@@ -1,4 +1,4 @@
-"""A Slurm cluster of real daemons and real VMs on one small machine, for tests and the demo.
+r"""A Slurm cluster, or an HTCondor pool, of real daemons and VMs on one small machine, for tests and the demo.
 
     from testbed import Testbed
 
@@ -23,6 +23,19 @@ with the process that owns the testbed, however that ends. There are three place
 
 A node beside the VMs (`Testbed(workers=0, beside=["v1"])`, `bed.node("v1")`) is a slurmd in
 namespaces of its own, for a VM that something else than the testbed runs.
+
+HTCondor is there as well: `Testbed(workers=0, condor_workers=2)` has a pool with the worker VMs
+c1, c2, … at 10.77.0.51, .52, … (`bed.condor_workers`, `bed.worker("c1")`), whose central manager
+and schedd run on the controller. Both kinds of workers can be mixed; Slurm is left out when it has
+no nodes. Users authenticate by FS, workers' daemons and the agent with tokens (condor_conf.py).
+
+    job = bed.condor_submit("executable = /bin/hostname\noutput = out\nqueue")
+    bed.run(["condor_q"])
+    bed.condor_wait_idle()
+    bed.host([python, "-c", "import htcondor2; ..."], env={"CONDOR_CONFIG": str(bed.condor_config)})
+    bed.kill_condor("schedd")  # its master starts it again
+
+With hooks=True a worker of HTCondor starts no job unless an agent admits it.
 
 Controller and host share the address 10.77.0.1. /home is the same everywhere: `bed.home`.
 """

@@ -40,11 +40,14 @@ class CondorPool:
     # --- what makes machines members of the pool ----------------------------------------------
 
     def install(self, files: dict[str, bytes], extra: str) -> None:
-        """Make the controller this pool's: its configuration, and a signing key of its own."""
+        """Make the controller this pool's: its configuration, and a signing key of its own.
+
+        files: hotslot's part of the configuration, or nothing.
+        """
         # Hexadecimal: HTCondor ends a key at its first zero byte.
         own = {
             **files,
-            _BASE: condor_conf.controller_conf().encode(),
+            _BASE: condor_conf.controller_conf(hotslot=bool(files)).encode(),
             _EXTRA: extra.encode(),
             _KEY: secrets.token_hex(32).encode(),
         }
@@ -73,7 +76,8 @@ class CondorPool:
         token = self._token(condor_conf.WORKER, "READ", "ADVERTISE_MASTER", "ADVERTISE_STARTD")
         return {
             _BASE: condor_conf.worker_conf(vcpus=vcpus, memory_mb=memory_mb).encode(),
-            _EXTRA: extra.encode(),
+            # As every site must set it in hotslot's file, which has a default.
+            _EXTRA: f"HOTSLOT_CEILING = {vcpus}\n{extra}".encode(),
             "etc/condor/tokens.d/worker": token.encode(),
         }
 

@@ -48,7 +48,6 @@ SHUTDOWN_GRACEFUL_TIMEOUT = 20
 
 _CONTROLLER = """\
 DAEMON_LIST = MASTER COLLECTOR NEGOTIATOR SCHEDD
-QUEUE_SUPER_USERS = root, condor, {agent}
 
 CLASSAD_LIFETIME = 120
 COLLECTOR_UPDATE_INTERVAL = 30
@@ -100,9 +99,10 @@ SEC_CLIENT_AUTHENTICATION_METHODS = IDTOKENS
 """
 
 
-def controller_conf() -> str:
-    """Return the configuration of central manager and schedd."""
-    return _common() + _CONTROLLER.format(agent=AGENT)
+def controller_conf(*, hotslot: bool) -> str:
+    """Return the configuration of central manager and schedd; hotslot's own names its agent."""
+    own = "" if hotslot else f"QUEUE_SUPER_USERS = $(QUEUE_SUPER_USERS), {AGENT}\n"
+    return _common() + _CONTROLLER + own
 
 
 def worker_conf(*, vcpus: int, memory_mb: int) -> str:
