@@ -26,8 +26,8 @@ from hotslot.model import (
     RunSummary,
     Sample,
 )
-from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
-from hotslot.record.totals import ledger_minutes
+from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, WorkerState
+from hotslot.record.ledger import HostLedger
 from hotslot.track import START_S, Track
 
 log = logging.getLogger(__name__)
@@ -80,14 +80,16 @@ class Loop:
         self._events: list[Event] = []
         self._decisions: list[LeaseDecision] = []
         self._samples: list[LeaseSample] = []
-        self._ledger: list[LedgerMinute] = []
+        self._ledger = HostLedger(host_cores)
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._changes = Counter(changes)
         self.cycles = 0
 
     def add(self, track: Track) -> None:
-        """Take charge of a worker."""
+        """Take charge of a worker; one that was measured before this agent counts from then on."""
         self.tracks[track.name] = track
+        if track.reading is not None:
+            self._ledger.start(track.name, track.reading.monotonic_s, track.granted)
 
     def cycle(self) -> str:
         """Run one cycle and say what it did."""
@@ -119,7 +121,11 @@ class Loop:
 
     def _take(self, track: Track, mono: float, wall: float) -> None:
         taken = track.measure(mono, wall)
-        if taken is None or self.book.on(track.name) is None:
+        self._see(track, mono, wall)
+        if taken is None:
+            return
+        self._ledger.used(taken)
+        if self.book.on(track.name) is None:
             return
         track.remember(taken)
         if track.leaving_since is None:
@@ -130,16 +136,17 @@ class Loop:
             self._stay(track)
 
     def _count(self, worker: str, taken: Sample) -> None:
-        """Add a sample to the worker's lease and to the host's ledger."""
+        """Add a sample to the worker's lease."""
         lease = self.book.add(worker, taken)
-        if lease is None:
-            return
-        self._samples.append(LeaseSample(lease.id, taken))
-        held_core_s = taken.held_cores * taken.interval_s
-        used_core_s = taken.used_cores * taken.interval_s
-        self._ledger.extend(
-            ledger_minutes(taken.at, taken.interval_s, held_core_s, used_core_s, self.host_cores)
-        )
+        if lease is not None:
+            self._samples.append(LeaseSample(lease.id, taken))
+
+    def _see(self, track: Track, mono: float, wall: float) -> None:
+        """Tell the ledger what a worker has now, and who held what it had until now."""
+        lease = self.book.on(track.name)
+        held = lease is not None and track.leaving_since is None
+        request = lease.request if lease is not None and held else None
+        self._ledger.see(track.name, mono, wall, track.granted, request)
 
     def _aim(self, track: Track, decision: Decision) -> bool:
         """Hand the decision to the actuator; True when it is a new one."""
@@ -162,10 +169,10 @@ class Loop:
             events=tuple(self._events),
             decisions=tuple(self._decisions),
             workers=tuple(self._worker_states(wall)),
-            ledger=tuple(self._ledger),
+            ledger=self._ledger.take(),
             beats=(Beat(self._started_at, wall),),
         )
-        self._samples, self._events, self._decisions, self._ledger = [], [], [], []
+        self._samples, self._events, self._decisions = [], [], []
         self._recorder.submit(batch)
 
     def _worker_states(self, wall: float) -> Iterator[WorkerState]:
@@ -177,7 +184,7 @@ class Loop:
     def ended(self, event: Event) -> None:
         """Take in what an attempt came to; the actuator calls this."""
         track = self.tracks[event.worker]
-        track.note_granted(self._monotonic(), self._wall())
+        self._note_granted(track)
         self._events.append(event)
         if event.lease_id is not None and event.result.kind is ResultKind.APPLIED:
             self._changes[event.lease_id] += 1
@@ -278,8 +285,11 @@ class Loop:
 
     def _stay(self, track: Track) -> None:
         held_back, track.held_back, track.leaving_since = track.held_back, [], None
+        lease = self.book.on(track.name)
         for taken in held_back:
             self._count(track.name, taken)
+            if lease is not None:
+                self._ledger.was_held(taken, lease.request)
 
     def summary(self, lease: Lease) -> RunSummary:
         """Return a lease's figures so far."""
@@ -327,7 +337,12 @@ class Loop:
             return
         if restarted:
             self._lost(track, "its VM was restarted")
-        track.note_granted(self._monotonic(), self._wall())
+        self._note_granted(track)
+
+    def _note_granted(self, track: Track) -> None:
+        mono, wall = self._monotonic(), self._wall()
+        track.note_granted(mono, wall)
+        self._see(track, mono, wall)
 
     async def look_at_all(self) -> None:
         """Adopt the VMs as they are."""
@@ -341,6 +356,7 @@ class Loop:
             self._lost(track, words)
         track.release()
         track.held.change(self._monotonic(), 0)
+        self._see(track, self._monotonic(), self._wall())
 
     def _lost(self, track: Track, words: str) -> None:
         lease = self.book.on(track.name)

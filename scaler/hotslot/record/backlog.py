@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import replace
 
 from hotslot.model import Event, Lease
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, WorkerState
@@ -76,18 +75,7 @@ class Backlog:
 
     def _add_minute(self, minute: LedgerMinute) -> None:
         known = self._ledger.get(minute.minute_at)
-        if known is None:
-            self._ledger[minute.minute_at] = minute
-            return
-        self._ledger[minute.minute_at] = replace(
-            minute,
-            span_s=known.span_s + minute.span_s,
-            held_core_s=known.held_core_s + minute.held_core_s,
-            used_core_s=known.used_core_s + minute.used_core_s,
-            host_cores=max(known.host_cores, minute.host_cores),
-            requested_core_s=known.requested_core_s + minute.requested_core_s,
-            idle_core_s=known.idle_core_s + minute.idle_core_s,
-        )
+        self._ledger[minute.minute_at] = minute if known is None else known.plus(minute)
 
     def _drop_over_bound(self) -> None:
         while len(self._samples) > self._bound:

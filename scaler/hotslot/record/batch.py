@@ -49,7 +49,7 @@ class LedgerMinute:
     job's processes had ended; ``requested`` is what the leases asked for; ``used`` is that of all
     workers. Written, these are increments: entries of the same minute add up; what was idle and
     turns out to have been held comes as minus and plus. ``span_s`` is how much of the minute was
-    looked at, of one worker each: with three workers a minute has up to 180 s.
+    looked at, summed over workers: three of them make up to 180 s.
     """
 
     minute_at: int
@@ -59,6 +59,18 @@ class LedgerMinute:
     host_cores: int
     requested_core_s: float = 0.0
     idle_core_s: float = 0.0
+
+    def plus(self, other: LedgerMinute) -> LedgerMinute:
+        """Return the sum of two entries of the same minute."""
+        return LedgerMinute(
+            minute_at=self.minute_at,
+            span_s=self.span_s + other.span_s,
+            held_core_s=self.held_core_s + other.held_core_s,
+            used_core_s=self.used_core_s + other.used_core_s,
+            host_cores=max(self.host_cores, other.host_cores),
+            requested_core_s=self.requested_core_s + other.requested_core_s,
+            idle_core_s=self.idle_core_s + other.idle_core_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
