@@ -10,6 +10,7 @@ from pathlib import Path
 from hotslot_plugin.slurm import Slurm, connect
 from live.cluster import eventually
 from plugin.conformance import Scene
+from plugin.slurm_conformance import WORKERS, SlurmWords
 from testbed import Testbed
 
 RECORDER = Path(__file__).resolve().parents[1] / "fakes" / "slurm_record.py"
@@ -28,13 +29,11 @@ while [ -e hold-{hook} ] || [ -e "hold-{hook}.$SLURMD_NODENAME" ]; do /bin/sleep
 """
 
 
-class LiveStage:
+class LiveStage(SlurmWords):
     """Scenes of a testbed without an agent; one at a time.
 
     With HOTSLOT_RECORD set to a directory, what Slurm says in them is kept there.
     """
-
-    tells_how_completing_jobs_ended = True
 
     def __init__(self, bed: Testbed) -> None:
         self.bed = bed
@@ -52,7 +51,7 @@ class LiveStage:
         """Show a scene: the last one if it is the same, else clear the stage and set it up."""
         if self._current is None or name != self._current_name:
             self.clear()
-            self._current = Scene(self.scheduler(name), getattr(self, f"_{name}")())
+            self._current = Scene(self.scheduler(name), getattr(self, f"_{name}")(), WORKERS)
             self._current_name = name
             self._keep(name)
         return self._current

@@ -10,6 +10,7 @@ from hotslot_plugin.slurm import Slurm, connect
 from hotslot_plugin.slurm_command import Command
 from hotslot_plugin.slurm_pyslurm import ByPyslurm
 from plugin.conformance import Scene
+from plugin.slurm_conformance import WORKERS, SlurmWords
 
 TESTS = Path(__file__).resolve().parents[1]
 SCENES = TESTS / "transcripts" / "slurm-24.11"
@@ -22,18 +23,16 @@ def jobs_of(name: str) -> dict[str, str]:
     return found
 
 
-class Replay:
+class Replay(SlurmWords):
     """Slurm's commands say what they once said."""
-
-    tells_how_completing_jobs_ended = True
 
     def scene(self, name: str) -> Scene:
         command = [sys.executable, "-S", str(FAKE), str(SCENES / name)]
         settings = {"source": "scontrol", "command": command, "timeout_s": 20.0}
-        return Scene(connect(settings), jobs_of(name))
+        return Scene(connect(settings), jobs_of(name), WORKERS)
 
 
-class PyslurmReplay:
+class PyslurmReplay(SlurmWords):
     """A fake pyslurm answers look-ups; the rest is what Slurm's commands once said."""
 
     tells_how_completing_jobs_ended = False
@@ -44,7 +43,7 @@ class PyslurmReplay:
     def scene(self, name: str) -> Scene:
         source = self._sources.setdefault(name, pyslurm_in(str(SCENES / name)))
         command = Command((sys.executable, "-S", str(FAKE), str(SCENES / name)), 20.0)
-        return Scene(Slurm(command, source), jobs_of(name))
+        return Scene(Slurm(command, source), jobs_of(name), WORKERS)
 
     def close(self) -> None:
         for source in self._sources.values():

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from hotslot.model import Level
-from plugin.conformance import WORKERS, SchedulerConformance, Stage
+from plugin.conformance import Stage
 from plugin.replay import PyslurmReplay, Replay
+from plugin.slurm_conformance import WORKERS, SlurmConformance
 
 
-class TestCommands(SchedulerConformance):
+class TestCommands(SlurmConformance):
     """squeue and scontrol of 24.11, replayed."""
 
     @pytest.fixture(scope="class")
@@ -20,7 +21,7 @@ class TestCommands(SchedulerConformance):
         return Replay()
 
 
-class TestPyslurm(SchedulerConformance):
+class TestPyslurm(SlurmConformance):
     """A fake pyslurm of 25.11 that has the scenes' jobs and nodes."""
 
     @pytest.fixture(scope="class")
