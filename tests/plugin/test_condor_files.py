@@ -168,8 +168,10 @@ def test_the_exit_hook_is_given_longer_than_it_takes() -> None:
 
 def test_nobody_but_the_pools_daemons_may_tell_the_startd_anything() -> None:
     said = macros(WORKER)
-    for level in ("WRITE", "ADMINISTRATOR"):
-        assert said[f"STARTD.ALLOW_{level}"] == "condor@$(UID_DOMAIN) root@$(UID_DOMAIN)"
+    # DAEMON and ADMINISTRATOR include WRITE.
+    for level in ("WRITE", "DAEMON", "ADMINISTRATOR"):
+        assert said[f"STARTD.ALLOW_{level}"] == "$(HOTSLOT_DAEMONS)"
+    assert "*" not in said["HOTSLOT_DAEMONS"]
 
 
 def test_what_the_agent_writes_nobody_else_may() -> None:
