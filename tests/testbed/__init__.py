@@ -1,4 +1,4 @@
-r"""A Slurm cluster, or an HTCondor pool, of real daemons and VMs on one small machine, for tests and the demo.
+r"""A Slurm cluster, or an HTCondor pool, of real daemons and VMs: for tests and the demo.
 
     from testbed import Testbed
 
