@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from hotslot.errors import StoreCorrupt, StoreError
@@ -12,6 +14,9 @@ APPLICATION_ID = 0x68736C74
 """SQLite's header field that tells whose file it is: "hslt"."""
 
 NEWEST = MIGRATIONS[-1].version
+
+INCREMENTAL = 2
+"""SQLite's number for ``auto_vacuum = INCREMENTAL``."""
 
 CHECK_WHOLE_BELOW_BYTES = 64 * 1024 * 1024
 """Larger databases have only the tables checked that the agent starts from (about 0.1 s)."""
@@ -30,10 +35,12 @@ def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
         with reported(path):
             _check(db, path)
             _check_integrity(db, path)
-            _let_shrink(db)
+            if not _has_tables(db):
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _use_wal(db, path)
             db.execute("PRAGMA synchronous = NORMAL")
             migrate(db)
+            _let_shrink(db)
             db.execute("PRAGMA foreign_keys = ON")
             # FULL: a power cut loses as little as a kill. One fsync a second, off the loop.
             db.execute("PRAGMA synchronous = FULL")
@@ -131,10 +138,20 @@ def _checks(size_bytes: int) -> list[str]:
     return [f"PRAGMA quick_check({table})" for table in _TABLES_TO_START_FROM]
 
 
+def _has_tables(db: Database) -> bool:
+    return bool(_one(db, "SELECT count(*) FROM sqlite_schema"))
+
+
 def _let_shrink(db: Database) -> None:
-    """Have a new file give freed pages back bit by bit; one that exists stays as it is."""
-    if not int(_one(db, "SELECT count(*) FROM sqlite_schema")):
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    """Have a file of an older version give freed pages back bit by bit, from now on.
+
+    That takes a rewrite of the file, whole or not at all. Where there is no room for it the file
+    keeps its size, and its free pages are used again.
+    """
+    if _one(db, "PRAGMA auto_vacuum") != INCREMENTAL:
+        with suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("VACUUM")
 
 
 def _use_wal(db: Database, path: Path) -> None:
