@@ -17,7 +17,7 @@ from hotslot_plugin.condor_ad import Ad
 from hotslot_plugin.condor_settings import Settings
 from hotslot_plugin.condor_slot import SLOT, Startd, startd_of
 
-STARTD_S = 2.0
+STARTD_S = 4.0
 """Longest wait for one startd: those that answer take milliseconds."""
 
 SILENT_AGAIN_S = 5.0
@@ -177,7 +177,8 @@ class Pool:
 
     def startd_settings(self, worker: str, names: Sequence[str]) -> dict[str, str]:
         """Return a startd's own settings; ``worker`` must have answered."""
-        asked = {"ask": "settings", "at": self._startds[worker], "names": list(names)}
+        asked: dict[str, object] = {"ask": "settings", "at": self._startds[worker]}
+        asked |= {"names": list(names), "unknown": True}
         return _texts(self._ask(f"the startd of {worker}", asked, STARTD_S))
 
     # --- how ------------------------------------------------------------------------------------

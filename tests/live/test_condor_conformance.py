@@ -1,0 +1,105 @@
+"""The adapter's claims on a real HTCondor pool, and what only a real one can show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from builders import run_summary
+from hotslot_plugin.condor_runs import RUNS, TOTALS
+from live.cluster import eventually
+from live.condor_stage import CONF, SUBMIT_CONF, WORKER_CONF, CondorStage
+from plugin.condor_conformance import CondorConformance
+from testbed import Testbed
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[CondorStage]:
+    conf = CONF + SUBMIT_CONF.read_text()
+    with Testbed(
+        workers=0,
+        condor_workers=2,
+        vcpus=4,
+        hooks=False,
+        condor_conf_extra=conf,
+        condor_worker_conf_extra=WORKER_CONF,
+    ) as bed:
+        stage = CondorStage(bed)
+        yield stage
+        stage.clear()
+
+
+class TestHTCondor(CondorConformance):
+    """The testbed's pool."""
+
+
+def _shown(stage: CondorStage, command: str, job_id: str, *names: str) -> list[str]:
+    words = [command, job_id.partition("@")[0], "-af", *names]
+    return stage.bed.run(words, user="root").stdout.split()
+
+
+def test_figures_are_in_the_history_of_a_removed_job(stage: CondorStage) -> None:
+    scene = stage.scene("running")
+    [one] = scene.of("one")
+    scene.scheduler.write_back([run_summary(one, held=260)])
+    scene.scheduler.write_back([run_summary(one, held=270)])
+    stage.act("condor_rm", one.job_id.partition("@")[0])
+    stage.until_over(one.job_id)
+    found = [float(word) for word in _shown(stage, "condor_history", one.job_id, *TOTALS)]
+    assert found == [4, 270, 150, 3.9, 2]
+    stage.clear()
+
+
+def test_forged_figures_are_overwritten(stage: CondorStage) -> None:
+    stage.clear()
+    forged = '+HotslotRuns = { [ Run = 0; Worker = "c9"; Held = strcat("a", "b") ], 5 }'
+    one = stage.submit("forged", forged, '+HotslotEvents = "many"')
+    stage.until(one, 2, executing=True)
+    scheduler = stage.scheduler()
+    [placed] = scheduler.placements(stage.workers, [one])
+    scheduler.write_back([run_summary(placed)])
+    found = [float(word) for word in _shown(stage, "condor_q", one, *TOTALS)]
+    assert found == [4, 260, 150, 3.9, 2]
+    stage.bed.run(["condor_qedit", one.partition("@")[0], RUNS, "{}"], check=False)
+    assert _shown(stage, "condor_q", one, f"size({RUNS})") == ["1"]
+    scheduler.close()
+    stage.clear()
+
+
+def test_a_job_that_has_left_the_queue_is_passed_over(stage: CondorStage) -> None:
+    scene = stage.scene("ended")
+    [one] = scene.of("one")
+    scene.scheduler.write_back([run_summary(one)])
+
+
+def test_a_kick_starts_who_waits(stage: CondorStage) -> None:
+    scene = stage.scene("queued")
+    scene.scheduler.queue(stage.workers)
+    stage.act("condor_rm", scene.jobs["one"].partition("@")[0])
+    stage.until_over(scene.jobs["one"])
+    begun = time.monotonic()
+    scene.scheduler.offer({"c1": 4})
+    stage.until(scene.jobs["two"], 2)
+    assert time.monotonic() - begun < 10
+    stage.clear()
+
+
+def test_a_silent_startd_hides_nobody_and_its_job_goes_on(stage: CondorStage) -> None:
+    """What does not answer is not taken for empty: the schedd's word counts."""
+    stage.clear()
+    one = stage.submit("one")
+    stage.until(one, 2, executing=True)
+    scheduler = stage.scheduler()
+    worker = stage.bed.worker("c1")
+    worker.exec(["pkill", "-STOP", "-x", "condor_startd"])
+    try:
+        found = scheduler.placements(stage.workers)
+        assert [(p.job_id, p.worker) for p in found] == [(one, "c1")]
+        assert [g.name for g in scheduler.queue(stage.workers).groups] == ["c2"]
+    finally:
+        worker.exec(["pkill", "-CONT", "-x", "condor_startd"])
+        eventually(lambda: len(scheduler.queue(stage.workers).groups) == 2, 60, "it answers again")
+        scheduler.close()
+        stage.clear()
