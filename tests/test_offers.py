@@ -156,6 +156,17 @@ class Site:
             await asyncio.sleep(0.25)
 
 
+@in_virtual_time
+async def test_gates_of_a_silent_scheduler_get_no_answer() -> None:
+    async with Site(1) as site:
+        await site.run(20)
+        assert await site.offers.admitted("c1", None, 0) is not None
+        site.condor.queue = site.slurm.queue  # type: ignore[method-assign]
+        site.slurm.silent = True
+        await site.run(20)
+        assert await site.offers.admitted("c1", None, 0) is None
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_whatever_starts_and_ends_no_core_is_promised_twice(seed: int) -> None:
     @in_virtual_time

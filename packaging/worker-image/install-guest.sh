@@ -24,6 +24,15 @@ at_boot() { # UNIT TARGET; as systemctl enable, which a foreign root may not be 
 put 644 "$source/plugin/hotslot_plugin/hook.py" /usr/lib/hotslot/hook.py
 put 755 "$source/prolog/slurm-prolog" /usr/lib/hotslot/slurm-prolog
 put 755 "$source/epilog/slurm-epilog" /usr/lib/hotslot/slurm-epilog
+put 644 "$source/plugin/hotslot_plugin/gate.py" /usr/lib/hotslot/gate.py
+put 755 "$source/prolog/condor-prepare-job" /usr/lib/hotslot/condor-prepare-job
+put 755 "$source/epilog/condor-job-exit" /usr/lib/hotslot/condor-job-exit
+put 755 "$source/packaging/worker/condor-gate" /usr/lib/hotslot/condor-gate
+# Where HTCondor is installed; HOTSLOT_CEILING in it is the worker's own (docs/htcondor.md).
+if [ -d "$root/etc/condor/config.d" ] && [ ! -e "$root/etc/condor/config.d/40-hotslot-worker.conf" ]; then
+	put 644 "$source/config/condor/40-hotslot-worker.conf" \
+		/etc/condor/config.d/40-hotslot-worker.conf
+fi
 put 644 "$source/packaging/worker/40-hotslot-cpu.rules" /etc/udev/rules.d/40-hotslot-cpu.rules
 [ -e "$root/etc/hotslot/hook.conf" ] ||
 	put 644 "$source/config/slurm/hook.conf" /etc/hotslot/hook.conf

@@ -149,7 +149,11 @@ class Offers:
 
     async def admitted(self, worker: str, have: int | None, wait_s: float) -> int | None:
         """Return the CPUs that a worker's gate may admit, as soon as they are not ``have``, or
-        after ``wait_s``; None while nobody knows."""
+        after ``wait_s``; None while nobody knows.
+
+        A scheduler that does not answer confirms no start either: its gates get no answer, and
+        close if that lasts.
+        """
         one = self._gate_of(worker)
         if one is None:
             return None
@@ -226,9 +230,9 @@ class Offers:
         log.info("%s may use: %s", name, ", ".join(f"{g} {n} CPUs" for g, n in limits.items()))
 
     def _gate_of(self, worker: str) -> Standing | None:
-        for one in self._standing.values():
+        for (scheduler, _), one in self._standing.items():
             if one.group.gated and one.group.workers == (worker,):
-                return one
+                return None if scheduler in self._silent else one
         return None
 
     # --- what stands ----------------------------------------------------------------------------
