@@ -25,13 +25,15 @@ class CondorWords:
 class CondorConformance(SchedulerConformance):
     """The claims of every scheduler, and HTCondor's."""
 
-    def test_a_job_of_an_unknown_schedd_is_nobody(self, stage: Stage) -> None:
-        scene = stage.scene("running")
-        assert list(scene.scheduler.placements(stage.workers, ["1.0@elsewhere.test"])) == []
-
-    def test_a_job_that_was_killed_has_the_signal(self, stage: Stage) -> None:
-        [killed] = stage.scene("ended").of("killed")
-        assert (killed.outcome, killed.exit_code) == ("COMPLETED", "0:9")
+    def test_several_jobs_are_told_in_one_answer(self, stage: Stage) -> None:
+        """And one that was killed has its signal."""
+        scene = stage.scene("ended")
+        found = {p.job_id: (p.outcome, p.exit_code) for p in scene.of(*scene.jobs)}
+        assert found == {
+            scene.jobs["one"]: ("COMPLETED", "0:0"),
+            scene.jobs["failed"]: ("COMPLETED", "3:0"),
+            scene.jobs["killed"]: ("COMPLETED", "0:9"),
+        }
 
     def test_a_job_that_waits_is_pending_and_in_the_queue(self, stage: Stage) -> None:
         scene = stage.scene("queued")

@@ -120,6 +120,10 @@ def test_a_collector_that_was_started_anew_makes_nobody_unknown(
         condor.placements(["c1"], ["1.0@s9"])
 
 
+def test_a_job_of_a_schedd_that_nobody_knows_is_nobody(condor: HTCondor) -> None:
+    assert condor.placements(["c1"], ["1.0@s9"]) == []
+
+
 def test_a_pool_without_a_schedd_is_unavailable(condor: HTCondor, pool: FakePool) -> None:
     pool.queues = {}
     with pytest.raises(SchedulerUnavailable, match="knows no schedd"):
@@ -177,7 +181,6 @@ def test_two_machines_of_one_name_are_refused(condor: HTCondor, pool: FakePool) 
 
 def test_a_history_that_cannot_be_read_keeps_no_job_alive(condor: HTCondor, pool: FakePool) -> None:
     pool.queues["s1"] = []
-    pool._history = lambda _: 1 / 0  # type: ignore[assignment,method-assign]
     ask = pool.ask
 
     def refused(question: Any, timeout_s: float | None = None) -> dict[str, object]:
@@ -229,7 +232,8 @@ def test_what_another_agent_overwrote_is_written_again(condor: HTCondor, pool: F
     ad = pool.queues["s1"][0]
     other = {"Run": 5, "Worker": "x", "Requested": 2, "Held": 1.0, "Used": 1.0, "Peak": 1.0}
     entry = {**other, "Events": 0, "Over": True}
-    ask, seen = pool.ask, []
+    ask = pool.ask
+    seen: list[int] = []
 
     def racing(question: Any, timeout_s: float | None = None) -> dict[str, object]:
         answer = ask(question, timeout_s)
