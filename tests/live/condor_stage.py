@@ -118,6 +118,11 @@ class CondorStage(CondorWords):
         eventually(lambda: not self._numbers(), 120, "the queue is empty")
         self.bed.condor_wait_idle(180)
 
+    def close(self) -> None:
+        """Clear the stage and end what was started for asking."""
+        self.clear()
+        self._plain.close()
+
     def act(self, *argv: str) -> None:
         """Run a command as root."""
         self.bed.run(list(argv), user="root")

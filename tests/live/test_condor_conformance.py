@@ -28,7 +28,7 @@ def stage() -> Iterator[CondorStage]:
     ) as bed:
         stage = CondorStage(bed)
         yield stage
-        stage.clear()
+        stage.close()
 
 
 class TestHTCondor(CondorConformance):
