@@ -19,6 +19,7 @@ from hotslot.assess_cli import assess
 from hotslot.config import DEFAULT_PATH, load
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.options import Moment
+from hotslot.record_cli import export, prune, verify
 from hotslot.replay.cli import replay
 from hotslot.terminal import as_json, console, fail, print_json, progress
 from hotslot.workers_cli import workers
@@ -183,6 +184,9 @@ def job(path: Path, json_: bool, job_id: str) -> None:
 cli.add_command(workers)
 cli.add_command(replay)
 cli.add_command(assess)
+cli.add_command(verify)
+cli.add_command(prune)
+cli.add_command(export)
 
 
 def main() -> None:

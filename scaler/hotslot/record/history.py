@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,12 @@ from hotslot.record.rows import storable
 from hotslot.record.schema import open_for_reading
 from hotslot.record.summary import summary
 from hotslot.record.totals import totals_of
+
+LEASES_PRUNED = "leases pruned before"
+"""Key of the UTC day (since the epoch) before which leases and their events are gone."""
+
+SAMPLES_PRUNED = "samples pruned before"
+"""Key of the UTC day before whose begin leases have closed whose samples are gone."""
 
 _OPEN = "id IN (SELECT id FROM leases WHERE closed_ms IS NULL)"
 
@@ -231,6 +237,28 @@ class History:
         """Return the spans with an agent that end at ``since`` or later, oldest first."""
         sql = "SELECT * FROM beats WHERE last_at >= ? ORDER BY started_at"
         return [rows.beat_of(row) for row in self._rows(sql, (since,))]
+
+    def select(
+        self, sql: str, values: tuple[object, ...] | dict[str, object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query as they are read, whatever their number."""
+        with reported(self._path), closing(self._db.execute(sql, values)) as cursor:
+            yield from cursor
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Have all questions of the block answered from the same state, while others write."""
+        with reported(self._path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    def fact(self, key: str) -> str | None:
+        """Return what is noted about the record under a key, such as LEASES_PRUNED."""
+        found = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(found[0]["value"]) if found else None
 
     def _leases_with(self, lease_ids: Iterable[int]) -> list[LeaseRow]:
         """Return those of the leases that there are, oldest first."""

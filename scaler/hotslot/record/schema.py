@@ -69,6 +69,16 @@ def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
         return _open_mode(path, "ro&immutable=1", busy_s)
 
 
+def open_for_pruning(path: Path, busy_s: float = BUSY_S) -> Database:
+    """Open a database that an agent has made, and may be writing now; raises as for reading."""
+    if not _exists(path):
+        raise StoreError(f"{path} does not exist: no agent has recorded anything there yet")
+    db = _open_mode(path, "rw", busy_s)
+    # A power cut may bring back what went last; it goes the next time.
+    db.execute("PRAGMA synchronous = NORMAL")
+    return db
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
