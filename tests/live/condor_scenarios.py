@@ -141,6 +141,7 @@ def removed_while_ending(cluster: CondorCluster) -> dict[str, str]:
     cluster.wait_file(f"started.{job}")
     cluster.bed.run(["condor_rm", job], check=False)
     cluster.wait_left(job)
+    cluster.wait_settled()
     ended = cluster.leases_of(job)
     return {job: ended[-1].lease.placement.outcome if ended else ""}
 
