@@ -151,7 +151,8 @@ def placements(
     """Return where a job is, by its startds' words where they are known, else by the schedd's.
 
     ``startds`` are this host's workers, None for one that does not answer; ``silent_s`` says for
-    how long. A job that waits: one without a worker, with the run to come.
+    how long. A job that waits: one without a worker, with the run to come and with the outcome
+    of the last one.
     """
     slots = [
         (worker, slot)
@@ -228,6 +229,7 @@ def _phase(job: CondorJob) -> JobPhase:
 def _placed(job: CondorJob, worker: str, phase: JobPhase, cpus: int, run: int) -> Placement:
     over = phase in (JobPhase.ENDING, JobPhase.ENDED)
     of_active = "EVICTED" if phase is JobPhase.ENDED else ""
+    ran = over or (phase is JobPhase.PENDING and job.matches > 0)
     facts = job.facts
     return Placement(
         scheduler=facts.scheduler,
@@ -246,7 +248,7 @@ def _placed(job: CondorJob, worker: str, phase: JobPhase, cpus: int, run: int) -
         ended_at=facts.ended_at if over else None,
         time_limit_s=facts.time_limit_s,
         exit_code=facts.exit_code if over else "",
-        outcome=(of_active if job.active else facts.outcome) if over else "",
+        outcome=(of_active if job.active else facts.outcome) if ran else "",
     )
 
 

@@ -182,7 +182,8 @@ class Placement:
 
     ``run`` counts the job's starts (Slurm's restart count), so a requeued job is told from
     its earlier run. ``cpus`` is the part of the request on this worker. ``outcome`` is the
-    scheduler's own word for how the job ended (``COMPLETED``, ``TIMEOUT`` …), '' before.
+    scheduler's own word for how the job ended (``COMPLETED``, ``TIMEOUT`` …), '' before; of one
+    that waits again, how its last run ended, if the scheduler says so.
     """
 
     scheduler: str

@@ -96,7 +96,7 @@ def held_and_released(cluster: CondorCluster) -> dict[str, str]:
         cluster.explain,
     )
     first = cluster.leases_of(job)[0].lease
-    assert first.close_reason is CloseReason.REQUEUED
+    assert (first.close_reason, first.placement.outcome) == (CloseReason.REQUEUED, "HELD")
     eventually(
         lambda: abs(cluster.results(job).get(RESULTS[1], 0) - first.totals.held_core_s) < 0.1,
         60,
@@ -175,6 +175,7 @@ def vacated(cluster: CondorCluster) -> dict[str, str]:
     cluster.wait_left(job)
     leases = cluster.leases_of(job)
     assert [row.lease.placement.run for row in leases] == [0, 1], leases
+    assert leases[0].lease.placement.outcome == "EVICTED", leases
     return {job: "COMPLETED"}
 
 

@@ -63,10 +63,11 @@ def test_forged_results_do_not_last(condor_cluster: CondorCluster) -> None:
         "+HotslotRuns = {[Held = 1e9]}",
     )
     cluster.wait_file(f"forged.{job.partition('.')[0]}")
-    for name in (*RESULTS, "HotslotRuns"):
+    for name in (*RESULTS, "HotslotRuns", "NumJobMatches"):
         cluster.bed.run(["condor_qedit", job, name, "1e9"], check=False)
     cluster.wait_left(job)
     check_history(cluster, {job: "COMPLETED"})
+    assert [row.lease.placement.run for row in cluster.leases_of(job)] == [0]
 
 
 @pytest.mark.timeout(300)

@@ -177,7 +177,7 @@ def test_nobody_but_the_pools_daemons_may_tell_the_startd_anything() -> None:
 def test_what_the_agent_writes_nobody_else_may() -> None:
     said = macros(SUBMIT)
     attributes = said["HOTSLOT_ATTRS"].split()
-    assert said["PROTECTED_JOB_ATTRS"] == "$(PROTECTED_JOB_ATTRS) $(HOTSLOT_ATTRS)"
+    assert said["PROTECTED_JOB_ATTRS"] == "$(PROTECTED_JOB_ATTRS) $(HOTSLOT_ATTRS) NumJobMatches"
     deleted = re.findall(r"^ *DELETE (\w+)$", said["JOB_TRANSFORM_Hotslot"], re.MULTILINE)
     assert deleted == attributes
     assert said["JOB_TRANSFORM_NAMES"].split()[-1] == "Hotslot"
