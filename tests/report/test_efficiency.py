@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import sample
-from hotslot.model import CloseReason, JobPhase, ResultKind, Sample, Totals
+from hotslot.model import CloseReason, EventResult, JobPhase, ResultKind, Sample, Totals
 from hotslot.record.batch import LeaseRow, RollUp
-from hotslot.report.efficiency import Figures, Job, figures_of, jobs_of, summed
-from report.reported import START, array_job, load_then_wait, part, some_jobs
+from hotslot.record.reports import Summed
+from hotslot.report.efficiency import (
+    Attempts,
+    Figures,
+    Job,
+    Suggestion,
+    attempts,
+    demand_of,
+    figures_of,
+    figures_of_sum,
+    jobs_of,
+    quantile,
+    suggested,
+    summed,
+)
+from report.reported import START, array_job, event, load_then_wait, part, some_jobs
 
 amounts = st.floats(0, 1e9)
 figures = st.builds(Figures, *[amounts] * 8)
@@ -145,3 +160,89 @@ def test_events_are_counted_over_all_parts() -> None:
 def test_jobs_keep_the_order_in_which_they_came() -> None:
     rows = [row for job in some_jobs() for row in job.parts]
     assert [job.id for job in jobs_of(rows)] == [job.id for job in some_jobs()]
+
+
+def test_a_job_waited_from_its_submission_to_its_first_start() -> None:
+    asked = {"submitted_at": START - 60, "started_at": START}
+    first = part(reason=CloseReason.REQUEUED, **asked)
+    again = part(lease_id=2, run=1, opened_at=START + 900, **asked | {"started_at": START + 900})
+    assert Job((first, again)).wait_s == 60
+    assert Job((part(submitted_at=START - 5),)).wait_s == 5
+    assert Job((part(),)).wait_s is None
+
+
+def test_attempts_are_counted_and_timed_by_how_they_ended() -> None:
+    told = [event(n, (4, 2)) for n in (1.0, 2.0)]
+    told.append(replace(event(3.0, (4, 2), result=EventResult.TIMED_OUT), took_s=15.0))
+    found = attempts(reversed(told))
+    assert found == {
+        EventResult.APPLIED: Attempts(2, 1.0),
+        EventResult.TIMED_OUT: Attempts(1, 15.0),
+    }
+    assert list(found) == [EventResult.APPLIED, EventResult.TIMED_OUT]
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    assert quantile([4, 1, 3, 2], 0.5) == 2
+    assert quantile([4, 1, 3, 2], 0.95) == 4
+    assert quantile([7], 0.0) == 7
+    assert quantile([], 0.5) is None
+
+
+def test_demand_is_weighed_by_time() -> None:
+    life = [sample(START + 90, interval_s=90, used=1.0), sample(START + 100, interval_s=10, used=4)]
+    assert demand_of(life, 0.9) == 1
+    assert demand_of(life, 0.95) == 4
+    assert demand_of([], 0.9) is None
+
+
+def run(lease_id: int, peak: float, *, cpus: int = 8, life_s: float = 3600) -> LeaseRow:
+    totals = Totals(life_s, cpus * life_s, cpus * life_s, peak * life_s / 2, peak_cores=peak)
+    return part(str(lease_id), lease_id=lease_id, totals=totals, cpus=cpus)
+
+
+def test_the_worked_example_of_a_suggestion() -> None:
+    found = suggested([run(1, 1.2), run(2, 2.9), run(3, 3.1)], "the last 3 jobs")
+    assert found == Suggestion(4, "the last 3 jobs", 3, 0.95, 0.15, 3.1, 3 * 4 * 3600, 0)
+
+
+def test_a_run_that_used_all_it_asked_for_is_not_told_to_ask_for_less_or_more() -> None:
+    found = suggested([run(1, 7.8)], "this job")
+    assert found is not None
+    assert (found.vcpus, found.saved_core_s) == (8, 0)
+
+
+def test_a_suggestion_goes_above_the_request_only_for_what_was_used_above_it() -> None:
+    found = suggested([run(1, 9.5)], "this job")
+    assert found is not None
+    assert (found.vcpus, found.short_runs) == (10, 0)
+
+
+def test_better_knowledge_of_a_run_counts_and_short_runs_are_told() -> None:
+    found = suggested([run(1, 6.0)], "this job", needs={1: 1.5})
+    assert found is not None
+    assert (found.vcpus, found.need_cores, found.short_runs) == (2, 1.5, 1)
+
+
+def test_nothing_is_suggested_for_jobs_that_never_ran() -> None:
+    assert suggested([], "this job") is None
+    assert suggested([run(1, 0.0, life_s=0)], "this job") is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 64), st.integers(1, 64)), min_size=1, max_size=20))
+def test_a_suggestion_is_between_one_and_the_most_that_was_asked_or_used(
+    runs: list[tuple[float, int]],
+) -> None:
+    rows = [run(n, peak, cpus=cpus) for n, (peak, cpus) in enumerate(runs)]
+    found = suggested(rows, "these")
+    assert found is not None
+    assert 1 <= found.vcpus <= max(max(cpus, ceil(peak)) for peak, cpus in runs)
+    asked = sum(row.lease.totals.requested_core_s for row in rows)
+    assert 0 <= found.saved_core_s <= asked
+
+
+def test_sums_of_roll_ups_have_the_same_figures() -> None:
+    names = [one.name for one in fields(Summed)]
+    sums = Summed(**{name: "alice" if name == "key" else 1 for name in names})  # type: ignore[arg-type]
+    found = figures_of_sum(replace(sums, requested_core_s=4, held_core_s=2, used_core_s=1))
+    assert (found.efficiency_of_request, found.efficiency_of_holding) == (0.25, 0.5)
