@@ -18,14 +18,13 @@ def job(
     *,
     floor: int = 1,
     weight: float = 1.0,
-    reserve: int = 0,
     burst: int = 0,
     may_requeue: bool = False,
 ) -> Claim:
     wish = request if wish is None else wish
     held = wish if held is None else held
     return Claim(
-        worker, floor, 64, held, wish, request, weight, at, reserve, burst, may_requeue
+        worker, floor, 64, held, wish, request, weight, at, burst, may_requeue
     )  # fmt: skip
 
 
@@ -105,12 +104,15 @@ def test_clawback_takes_growth_first_then_the_youngest_borrower() -> None:
 
 
 def test_what_others_may_want_back_is_not_lent() -> None:
-    claims = [job("a", 8, 2, 2, reserve=5), job("b", 4, 4, 4, at=1)]
-    answer = shared_out(16, claims)
+    claims = [job("a", 8, 2, 2), job("b", 4, 4, 4, at=1)]
+    assert shared_out(16, claims).headroom == 16 - 2 - 4
+    answer = shared_out(16, claims, keep=3)
     assert answer.headroom == 16 - 5 - 4
     assert answer.promise == 12 + 7
-    half = shared_out(16, claims, Lending(start_part=0.5))
+    half = shared_out(16, claims, Lending(start_part=0.5), keep=3)
     assert half.promise == 12 + 14
+    most = shared_out(16, claims, keep=30)
+    assert most.headroom == 16 - 8 - 4, "a job never takes back more than its request"
 
 
 def test_what_is_still_held_is_not_lent() -> None:

@@ -31,7 +31,6 @@ def claim_of(draw: st.DrawFn, name: str) -> Claim:
         request=request,
         weight=draw(st.sampled_from((0.25, 0.5, 1.0, 1.0, 1.7, 4.0))),
         started_at=float(draw(st.integers(0, 20))),
-        reserve=draw(st.integers(0, 32)),
         burst=draw(st.sampled_from((0, 0, 4))),
         may_requeue=draw(st.booleans()),
     )
@@ -211,7 +210,6 @@ def random_claim(dice: Random, name: str) -> Claim:
         name, 1, ceiling, dice.randint(0, ceiling), wish, request,
         weight=dice.choice((0.25, 1.0, 1.0, 1.3, 4.0)),
         started_at=dice.random(),
-        reserve=dice.randint(0, 32),
         burst=dice.choice((0, 0, 8)),
     )  # fmt: skip
 

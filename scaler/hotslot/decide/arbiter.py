@@ -65,8 +65,8 @@ class Claim:
     """One worker as it stands; all in vCPUs.
 
     ``held``: what is plugged, and what is being plugged. ``request``: 0 without a job, and the
-    wish is then the idle size. ``reserve``: what its job may want back soon (decide/forecast.py);
-    ``burst``: how far it may grow beyond its request. ``started_at`` orders jobs, oldest first.
+    wish is then the idle size. ``burst``: how far it may grow beyond its request. ``started_at``
+    orders jobs, oldest first.
     """
 
     worker: str
@@ -77,7 +77,6 @@ class Claim:
     request: int = 0
     weight: float = 1.0
     started_at: float = 0.0
-    reserve: int = 0
     burst: int = 0
     may_requeue: bool = False
 
@@ -132,21 +131,23 @@ def shared_out(
     lending: Lending = Lending(),
     *,
     offered: int = 0,
+    keep: int = 0,
     idle: float = 0.0,
 ) -> Arbitration:
     """Share a host's cores out among its workers.
 
+    ``keep``: vCPUs that jobs may soon want back beyond their wishes (``Forecast.see``).
     ``offered``: CPUs that schedulers may fill at any moment: no growth beyond requests on these.
-    ``idle``: cores that stayed idle within all grants lately (``forecast.idle_within``).
+    ``idle``: cores that stayed idle within all grants lately (``Forecast.idle``).
     """
-    capacity = int(room(cores, lending.overcommit, lending.tolerated_pct, idle))
+    capacity = int(room(float(cores), lending.overcommit, lending.tolerated_pct, idle))
     table = _table(claims)
     order = [float(at) for at in _by_start(claims)]
     borrow(_owned(cores, claims), len(order), order, table[REQUEST], table[LENT])
     arbitrate(float(capacity), float(offered), lending.lent_part, len(claims), table)
     said = _Said(cores, capacity, claims, table)
     grants = {claim.worker: said.grant(at, claim) for at, claim in enumerate(claims)}
-    headroom = max(0, capacity - sum(_reserved(claim, grants[claim.worker]) for claim in claims))
+    headroom = max(0, capacity - _reserved(claims, grants, keep))
     requests = sum(claim.request for claim in claims)
     return Arbitration(
         grants=grants,
@@ -180,10 +181,13 @@ def _owned(cores: int, claims: Sequence[Claim]) -> float:
     return float(cores - sum(claim.floor for claim in claims if not claim.request))
 
 
-def _reserved(claim: Claim, grant: Grant) -> int:
-    """Return what must not be lent: what it holds, gets, wants, or may want back soon."""
-    bound = max(claim.floor, min(claim.request, claim.ceiling))
-    return max(claim.held, grant.target, min(bound, max(claim.wish, claim.reserve, claim.floor)))
+def _reserved(claims: Sequence[Claim], grants: dict[str, Grant], keep: int) -> int:
+    """Return what must not be lent: what is held, granted, wanted, or may be wanted back soon."""
+    wanted = [claim.due for claim in claims]
+    most = sum(max(claim.floor, min(claim.request, claim.ceiling)) for claim in claims)
+    taken = [max(claim.held, grants[claim.worker].target) for claim in claims]
+    now = sum(max(have, want) for have, want in zip(taken, wanted, strict=True))
+    return max(now, min(most, sum(wanted) + keep))
 
 
 class _Said:

@@ -49,8 +49,8 @@ def fill(capacity: float, count: int, table: Table) -> None:
     level = _level(capacity, least, count, table)
     left = capacity
     for one in range(count):
-        size = math.floor(min(max(level * part[one], low[one]), high[one]) + DUST)
-        rest[one] = float(size)
+        size = float(math.floor(min(max(level * part[one], low[one]), high[one]) + DUST))
+        rest[one] = size
         left -= size
     held = table[HELD]
     for _ in range(int(left + DUST)):
@@ -209,4 +209,4 @@ def room(cores: float, overcommit: float, tolerated_pct: float, idle: float) -> 
     """
     most = cores * overcommit
     more = cores + max(0.0, idle) + cores * tolerated_pct / 100
-    return math.floor(max(cores, min(most, more)) + DUST)
+    return float(math.floor(max(cores, min(most, more)) + DUST))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from hotslot.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from hotslot.decide.policy import Lawful
     from hotslot.replay.host import HostFigures
+    from hotslot.replay.host_arbiter import Arbiter
     from hotslot.replay.replay import Setting
 
 
@@ -37,6 +39,9 @@ DEFAULTS = ("static", "threshold", "window", "vpa", "autopilot", "holt", "harves
               help="A policy with parameters; repeat to compare. Default: all.")  # fmt: skip
 @click.option("--host-cores", type=click.IntRange(1, 1024),
               help="Replay a whole host with so many cores and a queue of all jobs.")  # fmt: skip
+@click.option("--arbiter", "arbiters", multiple=True, metavar="on|key=value…",
+              help="With --host-cores: each policy with an arbiter, too; repeat to compare. Keys "
+                   "are those of docs/arbiter.md.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True,
               help="Every job whole; default: the model's choice (docs/replay.md).")  # fmt: skip
 @click.option("--cooldown", type=click.FloatRange(0, 3600), default=0.0, show_default=True,
@@ -48,6 +53,7 @@ def replay(
     traces: tuple[Path, ...],
     names: tuple[str, ...],
     host_cores: int | None,
+    arbiters: tuple[str, ...],
     everything: bool,
     cooldown: float,
     svg_path: Path | None,
@@ -64,18 +70,22 @@ def replay(
       hotslot replay traces/last-month
       hotslot replay traces/a traces/b --policy hotslot:harm_budget_pct=0.25 --policy window
       hotslot replay traces/a --host-cores 64 --json
+      hotslot replay traces/a --host-cores 64 --arbiter on --arbiter overcommit=1.5
     """
     from hotslot.decide.limits import Limits
     from hotslot.replay.replay import Setting
 
     if host_cores and svg_path:
         raise click.UsageError("--svg draws jobs on workers of their own: leave --host-cores out")
+    if arbiters and not host_cores:
+        raise click.UsageError("--arbiter shares a host out: give --host-cores, too")
     if svg_path:
         _writable(svg_path)
     policies = {name: parsed(name) for name in names or DEFAULTS}
     setting = Setting(limits=Limits(1.0, 1024.0, cooldown, 1024.0))
     if host_cores:
-        _host(traces, policies, host_cores, setting, everything, json_)
+        rules = {text: arbiter(text) for text in arbiters}
+        _host(traces, policies, rules, host_cores, setting, everything, json_)
     else:
         _each(traces, policies, setting, everything, svg_path, json_)
 
@@ -88,19 +98,47 @@ def parsed(text: str) -> Lawful:
     from hotslot.decide.limits import is_lawful
 
     name, *pairs = text.replace(",", ":").split(":")
+    policy: Any = build(name, _pairs("--policy", text, pairs))
+    if not is_lawful(policy):
+        raise ConfigError("--policy", [Problem(name, "has no law, and cannot be replayed")])
+    return policy
+
+
+def arbiter(text: str) -> Arbiter:
+    """Return the arbiter that ``on`` or ``key=value…`` names. Raises ConfigError.
+
+    Worked: ``overcommit=1.5:risk=0.05``.
+    """
+    from hotslot.decide.arbiter import Lending
+    from hotslot.decide.forecast import Foresight
+    from hotslot.replay.host_arbiter import Arbiter
+
+    pairs = [] if text == "on" else text.replace(",", ":").split(":")
+    given = _pairs("--arbiter", text, pairs)
+    looks = signature(Foresight).parameters
+    ahead: Any = {key: given.pop(key) for key in list(given) if key in looks}
+    rest: Any = given
+    known = sorted((*signature(Lending).parameters, *looks))
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        what = f"knows no {', '.join(unknown)}; known: {', '.join(known)}"
+        raise ConfigError("--arbiter", [Problem(text, what)])
+    try:
+        return Arbiter(Lending(**rest), Foresight(**ahead))
+    except ValueError as error:
+        raise ConfigError("--arbiter", [Problem(text, str(error))]) from error
+
+
+def _pairs(option: str, text: str, pairs: list[str]) -> dict[str, object]:
     parameters: dict[str, object] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            what = f"{pair!r} is no key=value"
-            raise ConfigError("--policy", [Problem(text, what)])
+            raise ConfigError(option, [Problem(text, f"{pair!r} is no key=value")])
         if key in parameters:
-            raise ConfigError("--policy", [Problem(text, f"has {key} twice")])
+            raise ConfigError(option, [Problem(text, f"has {key} twice")])
         parameters[key] = _value(value)
-    policy: Any = build(name, parameters)
-    if not is_lawful(policy):
-        raise ConfigError("--policy", [Problem(name, "has no law, and cannot be replayed")])
-    return policy
+    return parameters
 
 
 def _value(text: str) -> object:
@@ -163,12 +201,15 @@ def _each(
 def _host(
     paths: tuple[Path, ...],
     policies: dict[str, Lawful],
+    arbiters: dict[str, Arbiter],
     host_cores: int,
     setting: Setting,
     everything: bool,
     json_: bool,
 ) -> None:
     from hotslot.replay.host import gains, on_host
+    from hotslot.replay.host_arbiter import arbitrated
+    from hotslot.replay.host_bound import bound
     from hotslot.replay.page import host_table
     from hotslot.replay.traces import Choose, whole
     from hotslot.report.table import console
@@ -185,11 +226,18 @@ def _host(
         if larger:
             _note(path, f"{larger:,} jobs ask for more than {host_cores} cores, and are left out")
         with _progress() as tell:
-            tell(path.name, float(len(asked)))
+            tell(path.name, float(len(asked) * (1 + len(arbiters))))
             found = []
             for name, policy in asked.items():
                 found.append(on_host(name, policy, jobs, host_cores, setting))
                 tell("", 1.0)
+            for text, rules in arbiters.items():
+                for name, policy in asked.items():
+                    title = f"{name}, arbiter {text}"
+                    found.append(arbitrated(title, policy, jobs, host_cores, rules, setting))
+                    tell("", 1.0)
+            if arbiters:
+                found.append(bound(jobs, host_cores, setting))
         sets.append((path, gains(found)))
     if json_:
         answer = [{"trace": str(path), **row.as_json()} for path, rows in sets for row in rows]

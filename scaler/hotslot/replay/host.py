@@ -8,7 +8,7 @@ a core counts as demand, as it does when vCPU threads are measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from hotslot.decide.law import Law, Numbers, Seen, State
 from hotslot.decide.limits import Limits, within
 from hotslot.decide.policy import Lawful
+from hotslot.replay.columns import Floats
 from hotslot.replay.compiled import compiled_engine, compiled_law
 from hotslot.replay.engine import STANDARD, Rules
 from hotslot.replay.replay import DEFAULT, Setting
@@ -41,6 +42,12 @@ class HostFigures:
     throughput: requested core-hours of the first 95 % done, for each hour and core of the host;
     gain: against ``static``; wait: mean time until a job starts, in h; slow-down: run time added to
     jobs by throttling, by events and by cores that were short, in % of core-hours.
+
+    With an arbiter (else each job owns all the time): ``slowdown_owners_pct`` is what jobs lost
+    while they owned, of what they ran then, ``owners_throttled_pct`` the part that is not stalls
+    of changes; ``stretch_p99``: run time from start to end beside that with the whole request;
+    ``latest_pct``: of all jobs, how much later the worst one ended than under ``static``, in % of
+    the time until then; ``exceeded_pct``: horizons in which a job wanted more than was reserved.
     """
 
     policy: str
@@ -54,11 +61,18 @@ class HostFigures:
     slowdown_total_pct: float
     slowdown_p99_pct: float
     events_per_job_hour: float
+    slowdown_owners_pct: float
+    owners_throttled_pct: float
+    stretch_p99: float
+    latest_pct: float
+    exceeded_pct: float
+    ended_s: tuple[float, ...] = field(repr=False)
 
     def as_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        return dict(rounded)
+        named = asdict(self)
+        del named["ended_s"]
+        return {k: round(v, 6) if isinstance(v, float) else v for k, v in named.items()}
 
 
 def run_host(
@@ -144,13 +158,17 @@ def run_host(
     return tick
 
 
+def queue_of(jobs: Jobs, host_cores: int) -> Jobs:
+    """Return the jobs that fit the host, in the order of their starts."""
+    fitting = np.flatnonzero(jobs.cap <= host_cores)
+    return jobs.taken(fitting[np.argsort(jobs.start[fitting], kind="stable")])
+
+
 def on_host(
     name: str, policy: Lawful, jobs: Jobs, host_cores: int, setting: Setting = DEFAULT
 ) -> HostFigures:
     """Run a queue of all jobs that fit the host, in the order of their starts."""
-    fitting = np.flatnonzero(jobs.cap <= host_cores)
-    order = fitting[np.argsort(jobs.start[fitting], kind="stable")]
-    jobs = jobs.taken(order)
+    jobs = queue_of(jobs, host_cores)
     workers = host_cores
     states = np.zeros((workers, policy.room(int(jobs.cap.max()))))
     slots, out = np.zeros((workers, 9)), np.zeros((len(jobs), 4))
@@ -163,30 +181,47 @@ def on_host(
     columns = (jobs.cap, jobs.dt, jobs.cores, jobs.first, jobs.n)
     fixed = (law, numbers, states, policy.kept, setting.limits, STANDARD, host_cores)
     run(*fixed, *columns, slots, out, MOST_S)
-    return _figures(name, jobs, out, host_cores)
+    work = jobs.cap * jobs.life_s
+    short_pct = 100 * float((out[:, 3] * jobs.cap).sum() / work.sum())
+    events = float(out[:, 2].sum())
+    return host_figures(name, jobs, out[:, 0], out[:, 1], events, host_cores, short_pct=short_pct)
 
 
 def gains(rows: list[HostFigures]) -> list[HostFigures]:
-    """Fill in the gains over the row of ``static``, which must be there."""
-    base = next(row.throughput for row in rows if row.policy == "static")
-    return [_with_gain(row, 100 * (row.throughput / base - 1)) for row in rows]
+    """Fill in what is compared with the row of ``static``, which must be there."""
+    base = next(row for row in rows if row.policy == "static")
+    return [_compared(row, base) for row in rows]
 
 
-def _with_gain(row: HostFigures, gain_pct: float) -> HostFigures:
-    fields = asdict(row)
-    fields["gain_pct"] = gain_pct
-    return HostFigures(**fields)
+def _compared(row: HostFigures, base: HostFigures) -> HostFigures:
+    later = [100 * (end / then - 1) for end, then in zip(row.ended_s, base.ended_s, strict=True)]
+    gain_pct = 100 * (row.throughput / base.throughput - 1)
+    return replace(row, gain_pct=gain_pct, latest_pct=max(later))
 
 
-def _figures(name: str, jobs: Jobs, out: Any, host_cores: int) -> HostFigures:
+def host_figures(
+    name: str,
+    jobs: Jobs,
+    started: Floats,
+    ended: Floats,
+    events: float,
+    host_cores: int,
+    *,
+    short_pct: float,
+    owners_pct: float | None = None,
+    owners_throttled_pct: float | None = None,
+    exceeded_pct: float = 0.0,
+) -> HostFigures:
+    """Return the figures of a run; s since the queue was opened, a number a job."""
     work = jobs.cap * jobs.life_s
-    ended = out[:, 1]
     order = np.argsort(ended, kind="stable")
     sums = np.cumsum(work[order])
     at = int(np.searchsorted(sums, PART_DONE * work.sum()))
     until_s = float(ended[order][at])
-    added = (ended - out[:, 0]) - jobs.life_s
-    each = 100 * added / jobs.life_s
+    ran = ended - started
+    added = ran - jobs.life_s
+    total_pct = 100 * float((added * jobs.cap).sum() / work.sum())
+    stalled_pct = 50 * events / len(jobs) / float(jobs.life_s.mean())
     return HostFigures(
         policy=name,
         jobs=len(jobs),
@@ -194,9 +229,19 @@ def _figures(name: str, jobs: Jobs, out: Any, host_cores: int) -> HostFigures:
         makespan_h=until_s / 3600,
         throughput=float(sums[at]) / (until_s * host_cores),
         gain_pct=0.0,
-        wait_mean_h=float(out[:, 0].mean()) / 3600,
-        slowdown_short_pct=100 * float((out[:, 3] * jobs.cap).sum() / work.sum()),
-        slowdown_total_pct=100 * float((added * jobs.cap).sum() / work.sum()),
-        slowdown_p99_pct=float(np.percentile(each, 99)),
-        events_per_job_hour=float(out[:, 2].sum() / (jobs.life_s.sum() / 3600)),
+        wait_mean_h=float(started.mean()) / 3600,
+        slowdown_short_pct=short_pct,
+        slowdown_total_pct=total_pct,
+        slowdown_p99_pct=float(np.percentile(100 * added / jobs.life_s, 99)),
+        events_per_job_hour=events / float(jobs.life_s.sum() / 3600),
+        slowdown_owners_pct=total_pct if owners_pct is None else owners_pct,
+        owners_throttled_pct=(
+            max(0.0, total_pct - stalled_pct)
+            if owners_throttled_pct is None
+            else owners_throttled_pct
+        ),
+        stretch_p99=float(np.percentile(ran / jobs.life_s, 99)),
+        latest_pct=0.0,
+        exceeded_pct=exceeded_pct,
+        ended_s=tuple(map(float, ended)),
     )

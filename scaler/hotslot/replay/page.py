@@ -41,7 +41,8 @@ def table(rows: Sequence[Figures]) -> Figured:
 
 
 def host_table(rows: Sequence[HostFigures]) -> Figured:
-    """One line a policy on a whole host."""
+    """One line a policy on a whole host; what jobs lost while they owned their cores, and how much
+    later the worst one ended than under static, show once an arbiter lends cores."""
     return Figured(
         [Column("policy", [row.policy for row in rows])],
         (
@@ -52,6 +53,8 @@ def host_table(rows: Sequence[HostFigures]) -> Figured:
             _column("wait h", [f"{row.wait_mean_h:.1f}" for row in rows]),
             _column("short %", [f"{row.slowdown_short_pct:.3f}" for row in rows]),
             _column("slow-down %", [f"{row.slowdown_total_pct:.3f}" for row in rows]),
+            _column("owners %", [f"{row.slowdown_owners_pct:.3f}" for row in rows]),
+            _column("latest %", [f"{row.latest_pct:+.1f}" for row in rows]),
             _column("p99 %", [f"{row.slowdown_p99_pct:.2f}" for row in rows]),
             _column("events/h", [f"{row.events_per_job_hour:.1f}" for row in rows]),
         ),
