@@ -1,9 +1,9 @@
 .RECIPEPREFIX = >
-.PHONY: help dev check unit test live demo bench clean
+.PHONY: help dev check unit test live demo bench clean wheel deb rpm man lock
 PY := .venv/bin/python
 
 help: ## this list
-> @awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+> @awk -F ':.*## ' '/^[a-z ]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: pyproject.toml
 > @sh tests/testbed/venv.sh .venv
@@ -35,6 +35,15 @@ demo: .venv/.ready ## a Slurm job in an elastic worker VM, shown step by step
 
 bench: .venv/.ready ## benchmarks; each prints ratios measured in one run
 > for b in bench/bench_*.py; do echo "== $$b"; $(PY) $$b || exit 1; done
+
+wheel deb rpm: ## packages into dist/: a wheel and sdist, .deb or .rpm, each for hosts and workers
+> sh packaging/build.sh $@
+
+man: .venv/.ready ## the man pages into dist/man
+> $(PY) packaging/man/manpages.py dist/man
+
+lock: ## pin anew what the packages ship (some minutes)
+> sh packaging/lock.sh
 
 clean: ## forget the virtual environment and caches of the checkout
 > rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
