@@ -131,7 +131,7 @@ def job_of(schedd: str, ad: Ad) -> CondorJob | None:
             user=condor_ad.text(ad, "Owner"),
             account=_account(ad),
             name=condor_ad.text(ad, "JobBatchName") or _base_name(condor_ad.text(ad, "Cmd")),
-            array_job_id=str(cluster) if several else "",
+            array_job_id=f"{cluster}@{schedd}" if several else "",
             array_task_id=str(proc) if several else "",
             submitted_at=condor_ad.number(ad, "QDate") or None,
             ended_at=_ended_at(ad, status),

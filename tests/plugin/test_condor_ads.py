@@ -167,7 +167,7 @@ def test_an_accounting_group_is_told_without_its_user() -> None:
 
 def test_jobs_of_a_cluster_of_several_are_tasks() -> None:
     [found] = placements(job(TotalSubmitProcs=20, ProcId=7), {}, {})
-    assert (found.array_job_id, found.array_task_id) == ("12", "7")
+    assert (found.array_job_id, found.array_task_id) == ("12@ctl.test", "7")
 
 
 def test_both_figures_of_a_group_are_of_one_ad() -> None:

@@ -95,6 +95,35 @@ def test_a_job_is_found_by_what_a_user_calls_it(busy: Store, job: str, found: li
     assert [row.lease.id for row in busy.leases_of(job)] == found
 
 
+@pytest.mark.parametrize(
+    ("job", "found"),
+    [
+        ("10", [1]),
+        ("60.0@s1", [2]),
+        ("60.0", [2, 3]),
+        ("60", [2, 3]),
+        ("70", [4, 5]),
+        ("70.1", [5]),
+        ("7", []),
+        ("6", []),
+        ("60.0@s", []),
+    ],
+)
+def test_a_job_of_a_schedd_is_found_without_naming_the_schedd(
+    store: Store, job: str, found: list[int]
+) -> None:
+    several = {"array_job_id": "70@s1"}
+    leases = (
+        lease(1, of=part("10")),
+        lease(2, of=part("60.0@s1", "w2"), opened_at=2.0),
+        lease(3, of=part("60.0@s2", "w3"), opened_at=3.0),
+        lease(4, of=part("70.0@s1", "w4", **several, array_task_id="0"), opened_at=4.0),
+        lease(5, of=part("70.1@s1", "w5", **several, array_task_id="1"), opened_at=5.0),
+    )
+    store.append(Batch(leases=leases))
+    assert [row.lease.id for row in store.leases_of(job)] == found
+
+
 def test_the_parts_of_a_heterogeneous_job_are_one_job(store: Store) -> None:
     leases = (
         lease(1, of=part("50", "w1", het_job_id="50")),

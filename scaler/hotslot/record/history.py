@@ -145,8 +145,25 @@ class History:
         """Return the leases of a job, oldest first; an empty list if there are none.
 
         ``job`` is what a user types: a job's id, an array's or heterogeneous job's id (all
-        parts), or one array task as ``123_4``.
+        parts), or one array task as ``123_4``; where no job is called so, the part of an id
+        before ``@``: ``12.0`` or ``12`` for ``12.0@schedd``.
         """
+        return self._leases_called(job) or self._leases_at_any_schedd(job)
+
+    def _leases_at_any_schedd(self, job: str) -> list[LeaseRow]:
+        """Look for ids that go on with ``@`` (the character before A, so that indices serve)."""
+        start, end = f"{job}@", f"{job}A"
+        only = f"{job}.0"
+        return self._lease_rows(
+            "SELECT * FROM lease_log WHERE id IN ("
+            "SELECT id FROM leases WHERE job_id >= :start AND job_id < :end "
+            "UNION SELECT id FROM leases WHERE array_job_id >= :start AND array_job_id < :end "
+            "UNION SELECT id FROM leases WHERE job_id >= :only || '@' AND job_id < :only || 'A') "
+            "ORDER BY opened_at, id",
+            {"start": start, "end": end, "only": only},
+        )
+
+    def _leases_called(self, job: str) -> list[LeaseRow]:
         array, _, task = job.partition("_")
         return self._lease_rows(
             "SELECT * FROM lease_log WHERE id IN ("

@@ -328,8 +328,11 @@ def family(placement: Placement) -> str:
 
 
 def task_id(placement: Placement) -> str:
-    """Return ``123_4`` for an array task, else the job's id."""
-    if placement.array_job_id and placement.array_task_id:
+    """Return ``123_4`` for an array task, else the job's id.
+
+    The id ``12.3@schedd`` says by itself which part of its cluster it is.
+    """
+    if placement.array_job_id and placement.array_task_id and "@" not in placement.job_id:
         return f"{placement.array_job_id}_{placement.array_task_id}"
     return placement.job_id
 
