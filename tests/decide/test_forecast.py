@@ -71,7 +71,7 @@ def test_the_stated_risk_is_about_what_happens(risk: float) -> None:
                 wishes[at] = 2
         forecast.see(1.0, [job(f"j{at}", wish, 16) for at, wish in enumerate(wishes)])
     assert forecast.told > 1000
-    assert 0.4 * risk < forecast.exceeded < 1.25 * risk
+    assert 0.2 * risk < forecast.exceeded < 1.1 * risk, "sizes are whole: on the safe side"
 
 
 def test_a_job_that_is_kept_short_teaches_nothing() -> None:

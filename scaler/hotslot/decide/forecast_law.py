@@ -33,9 +33,9 @@ and these as much as caution, which expects the whole request."""
 MEMORY = 200.0
 """Spans of a level after which the old ones count half."""
 
-SCORES = 64
-LOWEST, WIDTH = -4.0, 0.25
-"""The account's scores: (what came - what was expected) in spreads, from -4 to 12."""
+SCORES = 128
+LOWEST, WIDTH = -2.0, 0.0625
+"""The account's scores: (what came - what was expected) in spreads, from -2 to 6."""
 
 FIRST_SCORE, FIRST_SPANS = 3.0, 3.0
 """A new account begins as if so many spans had come to so much: careful until more are known."""

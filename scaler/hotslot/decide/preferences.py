@@ -1,0 +1,280 @@
+"""What a job's owner may say of its sizing, in the schedulers' own tools; checked, and bounded by
+the site's policy: pure.
+
+    sbatch --comment="hotslot:min=4,burst=no" job.sh         Slurm; beside other words, if any
+    +HotslotMin = 4                                          HTCondor's submit file
+    +HotslotDeadline = "2026-12-01T12:00"
+
+Users write this, so nothing here raises: what is wrong or not allowed is left out, and said.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+LONGEST = 4096
+"""Characters of a comment that are looked at."""
+
+MOST_WORDS = 16
+"""Settings of one job that are looked at."""
+
+SHOWN = 40
+"""Characters of a user's word that are repeated to others."""
+
+NEARLY = 0.9
+"""A name this much like one of ours is a slip, not somebody else's."""
+
+WORD = "hotslot:"
+YES = {"yes": True, "true": True, "on": True, "1": True}
+NO = {"no": False, "false": False, "off": False, "0": False}
+ATTRIBUTES = {
+    "hotslotelastic": "elastic",
+    "hotslotmin": "min",
+    "hotslotburst": "burst",
+    "hotslotdeadline": "deadline",
+}
+"""HTCondor's attribute names, which know no upper and lower case."""
+
+KEYS = tuple(ATTRIBUTES.values())
+
+_NUMBER = re.compile(r"[0-9]{1,6}", re.ASCII)
+_DATE = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
+)
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class SitePolicy:
+    """What users may ask for.
+
+    ``allow_elastic_no``: a job may keep its request all the time. ``max_min_share``: the part of
+    the request that ``min`` may hold. ``allow_burst``: growing beyond the request at all.
+    ``allow_deadline``: deadlines count. ``most_ahead_s``: a deadline further away is none.
+    """
+
+    allow_elastic_no: bool = True
+    max_min_share: float = 1.0
+    allow_burst: bool = True
+    allow_deadline: bool = True
+    most_ahead_s: float = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What holds for a job. ``least``: vCPUs it keeps, 0 for the worker's floor. ``deadline_at``:
+    UTC epoch s. ``said``: its owner's words; ``refused``: what of them does not hold, and why."""
+
+    elastic: bool = True
+    least: int = 0
+    burst: bool = True
+    deadline_at: float | None = None
+    said: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    def floor(self, floor: int, request: int) -> int:
+        """Return the least that its worker is granted."""
+        least = request if not self.elastic else min(request, self.least)
+        return max(floor, least)
+
+
+def from_comment(
+    comment: str,
+    request: int,
+    now: float,
+    site: SitePolicy = SitePolicy(),
+    *,
+    utc_offset_s: float = 0.0,
+) -> Preferences:
+    """Read a Slurm comment; other words in it are left alone.
+
+    ``utc_offset_s``: of the site's clocks, for a deadline without a zone.
+    """
+    pairs: list[tuple[str, str]] = []
+    for word in re.split(r"[\s;]+", comment[:LONGEST]):
+        if word[: len(WORD)].lower() == WORD:
+            for setting in word[len(WORD) :].strip("\"'").split(","):
+                key, _, value = setting.partition("=")
+                pairs.append((key.strip().lower(), value.strip()))
+    return _checked(pairs, request, now, site, utc_offset_s)
+
+
+def from_attributes(
+    attributes: Mapping[str, object],
+    request: int,
+    now: float,
+    site: SitePolicy = SitePolicy(),
+    *,
+    utc_offset_s: float = 0.0,
+) -> Preferences:
+    """Read a job's ClassAd: ``HotslotElastic``, ``HotslotMin``, ``HotslotBurst``,
+    ``HotslotDeadline``; names that are nearly one of these are refused, hotslot's own figures and
+    all others left alone."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in attributes.items():
+        lower = name.lower()
+        if lower in ATTRIBUTES:
+            pairs.append((ATTRIBUTES[lower], _text(value)))
+        elif difflib.get_close_matches(lower[:SHOWN], ATTRIBUTES, n=1, cutoff=NEARLY):
+            pairs.append((name, _text(value)))
+    return _checked(pairs, request, now, site, utc_offset_s)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return str(value).strip() if isinstance(value, str | int) else f"a {type(value).__name__}"
+
+
+def _checked(
+    pairs: list[tuple[str, str]], request: int, now: float, site: SitePolicy, utc_offset_s: float
+) -> Preferences:
+    found, refused = Preferences(), []
+    seen: set[str] = set()
+    for key, value in pairs[:MOST_WORDS]:
+        words = f"{key}={value}" if value else key
+        if key in seen:
+            refused.append(f"{_shown(words)}: {key} was set before; the first one holds")
+            continue
+        changed, problems = _one(found, key, value, request, now, site, utc_offset_s)
+        if key in KEYS:
+            seen.add(key)
+        found = changed
+        refused += [f"{_shown(words)}: {problem}" for problem in problems]
+    if len(pairs) > MOST_WORDS:
+        refused.append(f"{len(pairs)} settings; those after the {MOST_WORDS}th are not read")
+    said = tuple(_shown(f"{key}={value}" if value else key) for key, value in pairs[:MOST_WORDS])
+    return replace(found, said=said, refused=tuple(refused))
+
+
+def _one(
+    found: Preferences,
+    key: str,
+    value: str,
+    request: int,
+    now: float,
+    site: SitePolicy,
+    utc_offset_s: float,
+) -> tuple[Preferences, Iterable[str]]:
+    """Take in one setting; return what holds now, and what does not."""
+    match key:
+        case "elastic" | "burst":
+            return _switch(found, key, value, site)
+        case "min":
+            return _least(found, value, request, site)
+        case "deadline":
+            return _deadline(found, value, now, site, utc_offset_s)
+        case _:
+            return found, [_unknown(key)]
+
+
+def _switch(
+    found: Preferences, key: str, value: str, site: SitePolicy
+) -> tuple[Preferences, Iterable[str]]:
+    on = (YES | NO).get(value.lower())
+    if on is None:
+        return found, ["is neither yes nor no"]
+    if key == "burst":
+        if on and not site.allow_burst:
+            return replace(found, burst=False), ["this site lets no job grow beyond its request"]
+        return replace(found, burst=on), []
+    if not on and not site.allow_elastic_no:
+        return found, ["this site sizes every job"]
+    return replace(found, elastic=on), []
+
+
+def _least(
+    found: Preferences, value: str, request: int, site: SitePolicy
+) -> tuple[Preferences, Iterable[str]]:
+    if not _NUMBER.fullmatch(value) or int(value) < 1:
+        return found, ["is no number of vCPUs from 1 on"]
+    least, most = int(value), max(1, math.floor(request * site.max_min_share))
+    if least > request:
+        return replace(found, least=most), [f"its request is {request}; {most} holds"]
+    if least > most:
+        share = f"{100 * site.max_min_share:g} % of the request of {request}"
+        return replace(found, least=most), [f"this site grants {share} at least; {most} holds"]
+    return replace(found, least=least), []
+
+
+def _deadline(
+    found: Preferences, value: str, now: float, site: SitePolicy, utc_offset_s: float
+) -> tuple[Preferences, Iterable[str]]:
+    at = epoch_s(value, utc_offset_s)
+    if at is None:
+        return found, ["is no time such as 2026-12-01T12:00"]
+    if not site.allow_deadline:
+        return found, ["deadlines do not count at this site"]
+    if at <= now:
+        return found, ["has passed"]
+    if at > now + site.most_ahead_s:
+        return found, [f"is more than {site.most_ahead_s / 86_400:g} days away"]
+    return replace(found, deadline_at=at), []
+
+
+def epoch_s(text: str, utc_offset_s: float = 0.0) -> float | None:
+    """Return a time as UTC epoch s, None for what is none.
+
+    Worked: 2026-12-01T12:00 at an offset of 3600: 1796122800; the same with Z: 1796126400.
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute = (int(one) for one in match.groups()[:5])
+    second, zone = int(match.group(6) or 0), match.group(7)
+    if not (year >= 1970 and 1 <= month <= 12 and 1 <= day <= _days(year, month)):
+        return None
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    offset_s = utc_offset_s
+    if zone == "Z":
+        offset_s = 0.0
+    elif zone:
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        if hours > 14 or minutes > 59:
+            return None
+        offset_s = (-1.0 if zone[0] == "-" else 1.0) * (hours * 3600 + minutes * 60)
+    days = sum(366 if _leaps(one) else 365 for one in range(1970, year))
+    days += sum(_days(year, one) for one in range(1, month)) + day - 1
+    return days * 86_400.0 + hour * 3600 + minute * 60 + second - offset_s
+
+
+def sentences(preferences: Preferences) -> Iterator[str]:
+    """Say for ``hotslot job`` what its owner asked for, and what does not hold."""
+    if not preferences.elastic:
+        yield "keeps its request all the time, as its owner asked"
+    if preferences.least:
+        yield f"keeps {preferences.least} vCPUs at least, as its owner asked"
+    if not preferences.burst:
+        yield "does not grow beyond its request"
+    if preferences.deadline_at is not None:
+        yield "has a deadline: it counts more when its work would not be done by then"
+    yield from (f"does not hold: {words}" for words in preferences.refused)
+
+
+def _days(year: int, month: int) -> int:
+    return 29 if month == 2 and _leaps(year) else _DAYS[month - 1]
+
+
+def _leaps(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _unknown(key: str) -> str:
+    short = key[:SHOWN].lower().removeprefix("hotslot")
+    near = difflib.get_close_matches(short, KEYS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(KEYS)}"
+    return f"is unknown; {hint}"
+
+
+def _shown(words: str) -> str:
+    """Return a user's words as others may safely see them on a terminal."""
+    safe = "".join(one if one.isprintable() else "?" for one in words[:SHOWN])
+    return safe + "…" if len(words) > SHOWN else safe
