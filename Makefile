@@ -25,7 +25,8 @@ unit: .venv/.ready ## the fast tests alone
 live: .venv/.ready ## the tests with real daemons and virtual machines
 > PYTHONPATH=tests $(PY) -m testbed build
 > PYTHONPATH=tests $(PY) -m vbox build
-> $(PY) -m pytest -m live
+> $(PY) -m pytest -n 2 --dist loadfile -m "live and not alone"
+> $(PY) -m pytest -m "live and alone"
 
 test: check live ## everything; what CI runs
 

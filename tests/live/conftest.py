@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,6 +14,10 @@ from vbox import Guest, VirtualBox
 AGENT_WAIT_S = 20
 """How long a prolog waits for the agent here: long enough for a slow guest, short for a test."""
 
+ALONE = ("test_vbox", "test_virtualbox", "test_load", "test_condor_load", "test_replay_agrees")
+"""Tests whose figures need the machine for themselves: they run one after the other."""
+
+_TAKEN: list[str] = []
 _NOTES: list[str] = []
 
 
@@ -21,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/live/" in str(item.path):
             item.add_marker(pytest.mark.live)
+            if item.path.name.startswith(ALONE):
+                item.add_marker(pytest.mark.alone)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(600))
 
@@ -28,7 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def note() -> Iterator[object]:
     """Take figures for the summary at the end of the run."""
-    return _NOTES.append
+    yield _TAKEN.append
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what was noted along with the report: tests may run in processes of their own."""
+    report = yield
+    report.user_properties += [("note", words) for words in _TAKEN]
+    _TAKEN.clear()
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _NOTES.extend(str(words) for name, words in report.user_properties if name == "note")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
