@@ -20,6 +20,7 @@ from random import Random
 from hotslot.model import CloseReason, EventResult, JobPhase, Lease, Placement, Totals
 from hotslot.record.batch import Batch, LedgerMinute
 from hotslot.record.database import transaction
+from hotslot.record.history import SAMPLES_PRUNED
 from hotslot.record.store import Store
 
 START = 1_735_689_600
@@ -291,6 +292,7 @@ def generate(
                 told = time.monotonic()
                 tell(f"{tables.leases:,} leases, {tables.events:,} events")
         store._db.execute("UPDATE leases SET thinned = 2")
+        store._db.execute("INSERT INTO meta VALUES (?, '99999')", (SAMPLES_PRUNED,))
     return tables
 
 

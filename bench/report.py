@@ -35,7 +35,11 @@ A_SECOND = 10_000
 SECONDS = 8
 
 OF_EVENTS = ("events", "changes", "idle_events", "sqlite_autoindex_changes_1")
-NOT_OF_JOBS = (*OF_EVENTS, "samples", "decisions", "host_ledger", "workers", "beats", "meta")
+OF_DECISIONS = ("decisions", "decisions_lease")
+NOT_OF_JOBS = (
+    *(*OF_EVENTS, *OF_DECISIONS),
+    *("samples", "host_ledger", "workers", "beats", "meta"),
+)
 
 # The same figures as `summed("user")`, from the leases and events themselves.
 PLAIN = """
@@ -68,7 +72,8 @@ def sizes(history: History) -> tuple[float, float, float]:
     events = sum(tables.get(name, 0) for name in OF_EVENTS)
     jobs = sum(size for name, size in tables.items() if name not in NOT_OF_JOBS)
     print(f"{counts['leases']:,} leases, {counts['events']:,} events")
-    print(f"bytes a decision: {tables['decisions'] / counts['decisions']:.1f}")
+    decisions = sum(tables.get(name, 0) for name in OF_DECISIONS)
+    print(f"bytes a decision: {decisions / counts['decisions']:.1f}")
     return events / counts["events"], jobs / counts["leases"], counts["leases"]
 
 

@@ -98,7 +98,9 @@ class History:
         """
         fits, values = _fitting(since, until, state, Owned(user, account, partition))
         sql = jobs_sql(fits, sort, lowest_first=lowest_first)
-        return self._lease_rows(sql, {**values, "limit": limit})
+        found = self._rows(sql, {**values, "limit": limit})
+        found.sort(key=lambda row: (row["rank"], row["opened_at"], row["id"]))
+        return self._with_roll_ups(found)
 
     def summed(
         self,
@@ -289,9 +291,12 @@ class History:
         self, sql: str, values: tuple[object, ...] | dict[str, object]
     ) -> list[LeaseRow]:
         """Return leases with their roll-ups; that of an open one is made now, of its events."""
+        return self._with_roll_ups(self._rows(sql, values))
+
+    def _with_roll_ups(self, found: Iterable[rows.Row]) -> list[LeaseRow]:
         return [
             self._rolled_up(row) if row.lease.closed_at is None else row
-            for row in map(rows.lease_row_of, self._rows(sql, values))
+            for row in map(rows.lease_row_of, found)
         ]
 
     def _rolled_up(self, row: LeaseRow) -> LeaseRow:

@@ -146,6 +146,8 @@ CREATE TABLE decisions (
   PRIMARY KEY (worker_id, at_ms)
 ) STRICT, WITHOUT ROWID"""
 
+DECISION_INDEX = "CREATE INDEX decisions_lease ON decisions (lease_id)"
+
 # `day` counts UTC days since the epoch, by the moment of closing; each row is the exact sum over
 # the leases of one owner that closed on one day.
 DAILY = """
@@ -230,7 +232,7 @@ SELECT l.id, o.host, o.scheduler, l.job_id, l.run, worker.text AS worker, l.cpus
   l.lost_samples, l.applied, l.refused, l.timed_out, l.failed, l.vm_gone,
   l.plug_median_ms / 1000.0 AS plug_median_s, l.plug_max_ms / 1000.0 AS plug_max_s,
   l.unplug_median_ms / 1000.0 AS unplug_median_s, l.unplug_max_ms / 1000.0 AS unplug_max_s,
-  l.thinned
+  l.thinned, l.opened_ms, l.closed_ms
 FROM leases AS l
 JOIN owners AS o ON o.id = l.owner_id
 JOIN words AS worker ON worker.id = l.worker_id
@@ -290,7 +292,7 @@ FROM daily AS d
 JOIN owners AS o ON o.id = d.owner_id"""
 
 # What one closed lease adds to `daily`. How it ended goes by why it was closed, then by the first
-# word of the scheduler's.
+# word of the scheduler's: HTCondor calls a job COMPLETED that has failed.
 SHARES = """
 CREATE VIEW shares AS
 SELECT l.id, (l.closed_ms - (l.closed_ms % 86400000 + 86400000) % 86400000) / 86400000 AS day,
@@ -310,15 +312,19 @@ SELECT l.id, (l.closed_ms - (l.closed_ms % 86400000 + 86400000) % 86400000) / 86
 FROM (
   SELECT leases.*, coalesce(requested_core_ms, cpus * life_ms) AS asked, CASE
     WHEN close_reason = 1 THEN 'requeued'
-    WHEN outcome.text LIKE 'COMPLETED%' THEN 'completed'
+    WHEN outcome.text LIKE 'COMPLETED%' AND exit.text IN ('', '0', '0:0') THEN 'completed'
+    WHEN outcome.text LIKE 'COMPLETED%' THEN 'failed'
     WHEN outcome.text LIKE 'CANCELLED%' OR outcome.text LIKE 'REMOVED%' THEN 'cancelled'
     WHEN outcome.text LIKE 'TIMEOUT%' OR outcome.text LIKE 'DEADLINE%' THEN 'timed out'
     WHEN outcome.text LIKE 'FAILED%' OR outcome.text LIKE 'OUT_OF_ME%' THEN 'failed'
     WHEN outcome.text LIKE 'NODE_FAIL%' OR outcome.text LIKE 'BOOT_FAIL%' THEN 'lost'
-    WHEN outcome.text LIKE 'REQUEUE%' OR outcome.text LIKE 'PREEMPTED%' THEN 'requeued'
+    WHEN outcome.text LIKE 'REQUEUE%' OR outcome.text LIKE 'PREEMPTED%'
+      OR outcome.text LIKE 'EVICTED%' THEN 'requeued'
     WHEN outcome.text = '' AND close_reason = 2 THEN 'lost'
     ELSE 'otherwise' END AS class
-  FROM leases JOIN words AS outcome ON outcome.id = leases.outcome_id
+  FROM leases
+  JOIN words AS outcome ON outcome.id = leases.outcome_id
+  JOIN words AS exit ON exit.id = leases.exit_id
   WHERE closed_after_ms IS NOT NULL) AS l"""
 
 
@@ -457,6 +463,6 @@ STATEMENTS = (
     *(_COPY_WORDS, _COPY_OWNERS, _COPY_LEASES, _COPY_SAMPLES, _COPY_CHANGES, _COPY_EVENTS),
     *(_COPY_IDLE_EVENTS, _COPY_DECISIONS, DAILY_SUMS, _COPY_RECENT),
     *(f"DROP TABLE {name}_1" for name in ("samples", "events", "decisions", "leases")),
-    *LEASE_INDEXES,
+    *(*LEASE_INDEXES, DECISION_INDEX),
     *_LEDGER,
 )

@@ -176,7 +176,8 @@ def overview_sql(since: float, until: float, points: int) -> tuple[str, dict[str
 def jobs_sql(fits: str, sort: Sort, *, lowest_first: bool) -> str:
     """Return the query for the leases of the jobs of which a lease fits, ranked, at most :limit.
 
-    A job is a family: the parts of an array or a heterogeneous job are one.
+    A job is a family: the parts of an array or a heterogeneous job are one. Rows come in no order,
+    with their job's ``rank``: SQLite is slow to sort rows that are wide.
     """
     order = f"{_RANKS[sort]} {'ASC' if lowest_first else 'DESC'} NULLS LAST, max(l.id) DESC"
     return f"""
@@ -191,6 +192,5 @@ parts AS MATERIALIZED (
     JOIN leases AS l ON l.array_job_id = family
   UNION SELECT rank, scheduler, family, l.id FROM wanted
     JOIN leases AS l ON l.het_job_id = family)
-SELECT v.* FROM parts JOIN lease_log AS v ON v.id = parts.id
-WHERE v.scheduler = parts.scheduler AND v.family = parts.family
-ORDER BY rank, v.opened_at, v.id"""  # noqa: S608 (fixed names and conditions)
+SELECT rank, v.* FROM parts JOIN lease_log AS v ON v.id = parts.id
+WHERE v.scheduler = parts.scheduler AND v.family = parts.family"""  # noqa: S608 (fixed names and conditions)

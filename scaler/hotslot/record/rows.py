@@ -134,10 +134,11 @@ def _requested(totals: Totals, cpus: int) -> int | None:
 def lease_of(row: Row) -> Lease:
     """Return the lease of a row of ``lease_log``."""
     placement = {name: row[name] for name in _PLACEMENT}
+    placement["phase"] = JobPhase(row["phase"])
     reason = row["close_reason"]
     return Lease(
         id=row["id"],
-        placement=Placement(**{**placement, "phase": JobPhase(row["phase"])}),
+        placement=Placement(**placement),
         opened_at=row["opened_at"],
         closed_at=row["closed_at"],
         close_reason=None if reason is None else CloseReason(reason),

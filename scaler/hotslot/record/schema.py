@@ -19,7 +19,8 @@ INCREMENTAL = 2
 """SQLite's number for ``auto_vacuum = INCREMENTAL``."""
 
 CHECK_WHOLE_BELOW_BYTES = 64 * 1024 * 1024
-"""Larger databases have only the tables checked that the agent starts from (about 0.1 s)."""
+"""Larger databases have only the tables checked that the agent starts from (a second or two for a
+million leases)."""
 
 _TABLES_TO_START_FROM = ("meta", "leases", "workers")
 
