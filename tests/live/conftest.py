@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -32,9 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def note() -> Iterator[object]:
+def note() -> Callable[[str], None]:
     """Take figures for the summary at the end of the run."""
-    yield _TAKEN.append
+    return _TAKEN.append
 
 
 @pytest.hookimpl(wrapper=True)
