@@ -11,6 +11,7 @@ from builders import placement
 from hotslot.desk import Desk
 from hotslot.errors import SchedulerUnavailable
 from hotslot.model import Finding, NodeCondition, Placement, Queue, RunSummary
+from hotslot.schedulers import PartlyUnavailable
 
 
 class CountingScheduler:
@@ -47,6 +48,20 @@ class CountingScheduler:
 
     def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
         return []
+
+
+async def test_a_part_that_is_silent_hides_no_other_job() -> None:
+    class Partly(CountingScheduler):
+        def placements(
+            self, workers: Collection[str], job_ids: Collection[str] = ()
+        ) -> Sequence[Placement]:
+            raise PartlyUnavailable("schedd s2 is down", ["1.0@s2"], self.known)
+
+    desk = Desk(Partly(placement("1.0@s1")), ["w1"], gap_s=0)
+    told = await asyncio.gather(desk.job("1.0@s1"), desk.job("1.0@s2"), return_exceptions=True)
+    assert told[0] == [placement("1.0@s1")]
+    assert isinstance(told[1], SchedulerUnavailable)
+    assert desk.silent_since is None
 
 
 async def test_jobs_that_start_together_share_one_call() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
+from hotslot.schedulers import PartlyUnavailable
 from hotslot_plugin import (
     condor_ad,
     condor_check,
@@ -66,8 +67,11 @@ class HTCondor:
         startds = self._pool.startds(names) if names else {}
         schedds = self._pool.schedds()
         if job_ids:
-            found = self._by_id(asked, schedds)
-            return [p for job in found for p in self._placed(job, startds)]
+            found, silence = self._by_id(asked, schedds)
+            told = [p for job in found for p in self._placed(job, startds)]
+            if silence:
+                raise PartlyUnavailable(str(next(iter(silence.values()))), silence, told)
+            return told
         found = self._there(startds, schedds)
         told = [p for job in found for p in self._placed(job, startds)]
         here = [p for p in told if p.worker in startds]
@@ -214,9 +218,15 @@ class HTCondor:
     def _there(
         self, startds: Mapping[str, Startd | None], schedds: Mapping[str, str]
     ) -> list[CondorJob]:
-        """Return the jobs of these startds' slots, and those that schedds have on silent ones."""
+        """Return the jobs of these startds' slots, and those that schedds have on silent ones.
+
+        Those of a schedd that does not answer are left out while another one does: whoever has a
+        lease of theirs asks for them by name.
+        """
         ids = {slot.job_id for startd in startds.values() if startd for slot in startd.slots}
-        found = self._by_id(sorted(filter(None, ids)), schedds, ended=False)
+        found, silence = self._by_id(sorted(filter(None, ids)), schedds, ended=False)
+        if silence and not found:
+            raise next(iter(silence.values()))
         silent = [worker for worker, startd in startds.items() if startd is None]
         if silent:
             where = condor_ad.machines(silent, "RemoteHost", before="@")
@@ -229,8 +239,9 @@ class HTCondor:
 
     def _by_id(
         self, job_ids: Sequence[str], schedds: Mapping[str, str], *, ended: bool = True
-    ) -> list[CondorJob]:
-        """Return these jobs from queues and, where they have left those, from histories.
+    ) -> tuple[list[CondorJob], dict[str, SchedulerUnavailable]]:
+        """Return these jobs from queues and, where they have left those, from histories; and those
+        of schedds that do not answer, with why.
 
         A schedd that the collector does not know has no jobs, unless the collector is young.
         """
@@ -239,18 +250,27 @@ class HTCondor:
             number, _, schedd = job_id.partition("@")
             by_schedd.setdefault(schedd, []).append(number)
         found: list[CondorJob] = []
+        silence: dict[str, SchedulerUnavailable] = {}
         for schedd, numbers in by_schedd.items():
-            if schedd not in schedds:
-                self._pool.refuse_young_collector(f"the collector knows no schedd {schedd}")
+            try:
+                jobs = self._of_schedd(schedd, numbers, known=schedd in schedds, ended=ended)
+            except SchedulerUnavailable as error:
+                silence |= {f"{number}@{schedd}": error for number in numbers}
                 continue
-            ads = self._in_queue(schedd, numbers, JOB)
-            jobs = [job for ad in ads if (job := job_of(schedd, ad))]
-            there = {job.job_id for job in jobs}
-            gone = [number for number in numbers if f"{number}@{schedd}" not in there]
-            if gone and ended:
-                jobs += self._ended(schedd, gone)
             found += [job for job in jobs if job.job_id in job_ids]
-        return found
+        return found, silence
+
+    def _of_schedd(
+        self, schedd: str, numbers: Sequence[str], *, known: bool, ended: bool
+    ) -> list[CondorJob]:
+        if not known:
+            self._pool.refuse_young_collector(f"the collector knows no schedd {schedd}")
+            return []
+        ads = self._in_queue(schedd, numbers, JOB)
+        jobs = [job for ad in ads if (job := job_of(schedd, ad))]
+        there = {job.job_id for job in jobs}
+        gone = [number for number in numbers if f"{number}@{schedd}" not in there]
+        return jobs + self._ended(schedd, gone) if gone and ended else jobs
 
     def _in_queue(
         self, schedd: str, jobs: Iterable[str], names: Sequence[str]

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import NodeCondition, Placement, Queue, RunSummary
-from hotslot.schedulers import Scheduler
+from hotslot.schedulers import PartlyUnavailable, Scheduler
 
 YIELD_S = 30.0
 """How long what is not urgent lets the questions of starting jobs go before."""
@@ -103,6 +103,10 @@ class Desk:
                 batch, self._asked = self._asked, {}
                 try:
                     found = await self._ask(partial(self._placements, tuple(batch)))
+                except PartlyUnavailable as error:
+                    for job_id in error.unknown & batch.keys():
+                        _fail(batch[job_id], error)
+                    found = error.found
                 except SchedulerError as error:
                     for waiting in batch.values():
                         _fail(waiting, error)
@@ -130,6 +134,8 @@ class Desk:
         self.calls += 1
         try:
             answer = await asyncio.to_thread(call)
+        except PartlyUnavailable:
+            raise
         except SchedulerUnavailable:
             self.silent_since = self.silent_since or self._wall()
             raise

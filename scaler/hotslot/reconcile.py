@@ -80,13 +80,19 @@ class Reconciler:
             for lease in self._loop.book.all()
             if lease.placement.worker in self.desk.workers and lease.placement.key not in present
         ]
-        found = await asyncio.gather(*(self.desk.job(a.placement.job_id) for a in absent))
-        return sum(
-            [
-                await self._loop.finish(lease, words, self._wall())
-                for lease, words in zip(absent, found, strict=True)
-            ]
-        )
+        asked = (self.desk.job(lease.placement.job_id) for lease in absent)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        closed, silence = 0, None
+        for lease, words in zip(absent, found, strict=True):
+            if isinstance(words, SchedulerError):
+                silence = words
+            elif isinstance(words, BaseException):
+                raise words
+            else:
+                closed += await self._loop.finish(lease, words, self._wall())
+        if silence is not None:
+            raise silence
+        return closed
 
     async def _drained(self) -> int:
         conditions = await self.desk.conditions()

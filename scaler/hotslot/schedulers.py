@@ -10,9 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from hotslot.errors import ConfigError, Problem
+from hotslot.errors import ConfigError, Problem, SchedulerUnavailable
 from hotslot.model import Finding, NodeCondition, Placement, Queue, RunSummary
 from hotslot.registry import one_entry_point
+
+
+class PartlyUnavailable(SchedulerUnavailable):
+    """A part of the scheduler did not answer: ``unknown`` are the jobs of which nothing is known,
+    ``found`` the placements of the others that were asked for in the same call."""
+
+    def __init__(self, words: str, unknown: Collection[str], found: Sequence[Placement]) -> None:
+        super().__init__(words)
+        self.unknown = frozenset(unknown)
+        self.found = tuple(found)
 
 
 class Scheduler(Protocol):
@@ -30,7 +40,8 @@ class Scheduler(Protocol):
         With job ids: those jobs, whatever their phase, one placement for each worker that they
         have or had, this host's or not; none for an unknown job. One that waits for its first or
         next start comes as one pending placement without a worker (``""``) and with the run to
-        come. The parts of a heterogeneous job come under their own job ids.
+        come. The parts of a heterogeneous job come under their own job ids. Raises
+        PartlyUnavailable when that can be said of some of these jobs only.
         """
         ...
 

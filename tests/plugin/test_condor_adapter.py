@@ -11,6 +11,7 @@ from builders import placement, run_summary
 from fakes.condor_pool import FakePool
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import JobPhase, Level, RunSummary
+from hotslot.schedulers import PartlyUnavailable
 from hotslot_plugin.condor import HTCondor
 from hotslot_plugin.condor_check import STARTD_SETTINGS
 from hotslot_plugin.condor_pool import SILENT_AGAIN_S, Pool
@@ -75,6 +76,15 @@ def clock() -> Clock:
 @pytest.fixture
 def condor(pool: FakePool, clock: Clock) -> HTCondor:
     return HTCondor(Pool(pool, (), 10.0, clock))
+
+
+def test_a_silent_schedd_hides_no_job_of_another(condor: HTCondor, pool: FakePool) -> None:
+    pool.queues["s2"] = []
+    pool.down.add("s2")
+    with pytest.raises(PartlyUnavailable) as caught:
+        condor.placements(["c1", "c2"], ["12.0@s1", "7.0@s2"])
+    assert caught.value.unknown == {"7.0@s2"}
+    assert [found.job_id for found in caught.value.found] == ["12.0@s1"]
 
 
 def summary(run: int = 0, held: float = 260, job_id: str = "12.0@s1") -> RunSummary:
