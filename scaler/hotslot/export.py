@@ -133,7 +133,7 @@ def _write_parquet(
 
 
 def _type(pa: Any, name: str) -> Any:
-    if name in _INTEGERS:
+    if name in _INTEGERS or name.endswith("_ms"):
         return pa.int64()
     numbers = name == "at" or name.endswith(("_at", "_s", "_cores"))
     return pa.float64() if numbers else pa.string()

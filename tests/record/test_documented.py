@@ -46,7 +46,11 @@ def test_the_months_add_up(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "view", ["lease_log", "event_log", "decision_log", "sample_log", "daily_log", "host_ledger"]
+    "view",
+    [
+        *("lease_log", "event_log", "idle_event_log", "decision_log", "sample_log", "daily_log"),
+        "host_ledger",
+    ],
 )
 def test_every_column_of_a_view_is_documented(store: Store, view: str) -> None:
     columns = {row[1] for row in store.select(f"PRAGMA table_info({view})")}

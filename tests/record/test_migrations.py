@@ -90,7 +90,7 @@ def test_all_else_of_version_1_is_as_it_was(old: Path) -> None:
         assert (events[1].online_s, events[1].detected_at) == (0.25, T + 19)
         assert (events[2].result, events[2].detail) == (EventResult.GUEST_REFUSED, "CPU 3 is busy")
         assert events[0].reason == "peak of 60 s is 1.1 of 4 cores"
-        idle = store._rows("SELECT worker FROM event_log WHERE lease_id IS NULL ORDER BY worker")
+        idle = store._rows("SELECT worker FROM idle_event_log ORDER BY worker")
         assert [row["worker"] for row in idle] == ["w1", "w2"]
         assert [one.used_cores for one in store.samples(1)] == [1.25] * 5
         assert store.samples(2)[-1].at == T + 3

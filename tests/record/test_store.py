@@ -278,7 +278,7 @@ def test_a_name_that_is_no_text_is_kept_as_far_as_it_is(store: Store) -> None:
 
 def test_an_event_without_a_lease_is_kept(store: Store) -> None:
     store.append(Batch(events=(event(lease_id=None),)))
-    assert store._db.execute("SELECT worker, result FROM event_log").fetchall() == [
+    assert store._db.execute("SELECT worker, result FROM idle_event_log").fetchall() == [
         ("w1", "applied")
     ]
 
