@@ -58,11 +58,8 @@ def test_class_ads_say_the_same() -> None:
 def test_a_slip_in_a_name_is_said_and_other_names_are_left_alone() -> None:
     (words,) = from_attributes({"HotslotElastc": False}, 8, NOW).refused
     assert "did you mean elastic?" in words
-    ours: dict[str, object] = {
-        name: 1
-        for name in ("HotslotRuns", "HotslotEvents", "HotslotPeakCpus", "HotslotAdmitCpus",
-                     "HotslotRequestedCpus", "HotslotHeldCoreSeconds", "HotslotUsedCoreSeconds")
-    }  # fmt: skip
+    names = ("Runs", "Events", "PeakCpus", "AdmitCpus", "RequestedCpus", "HeldCoreSeconds")
+    ours: dict[str, object] = dict.fromkeys([f"Hotslot{name}" for name in names], 1)
     assert from_attributes({**ours, "Hotel": "x"}, 8, NOW).refused == ()
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from hotslot.cli import cli
 from hotslot.decide.arbiter import Lending
 from hotslot.decide.forecast import Foresight
 from hotslot.decide.policies import build
@@ -17,6 +21,7 @@ from hotslot.replay.host import gains, on_host
 from hotslot.replay.host_arbiter import Arbiter, arbitrated
 from hotslot.replay.host_bound import bound
 from hotslot.replay.replay import Setting
+from hotslot.replay.traces import write
 from synthetic_sets import jobs_of
 
 INTERPRETED = Setting(compile=False)
@@ -110,6 +115,46 @@ def test_compiled_and_interpreted_agree_to_the_last_bit(arbiter: Arbiter) -> Non
     slow = arbitrated("hotslot", Thrift(), jobs, 16, arbiter, INTERPRETED)
     fast = arbitrated("hotslot", Thrift(), jobs, 16, arbiter, Setting(compile=True))
     assert slow == fast
+
+
+def test_the_command_compares_hosts_with_and_without_an_arbiter(tmp_path: Path) -> None:
+    write(tmp_path / "set", jobs_of([[2.0] * 200, [1.0] * 80, [4.0] * 90], cap=8))
+    arguments = ["replay", str(tmp_path / "set"), "--policy", "window", "--host-cores", "12"]
+    arguments += ["--arbiter", "on", "--arbiter", "overcommit=1.5:risk=1"]
+    shown = CliRunner().invoke(cli, arguments)
+    assert shown.exit_code == 0, shown.output
+    found = CliRunner().invoke(cli, [*arguments, "--json"])
+    rows = {row["policy"]: row for row in json.loads(found.stdout)}
+    assert list(rows) == [
+        "static",
+        "window",
+        "static, arbiter on",
+        "window, arbiter on",
+        "static, arbiter overcommit=1.5:risk=1",
+        "window, arbiter overcommit=1.5:risk=1",
+        "oracle: no core idles",
+    ]
+    assert "ended_s" not in rows["static"]
+    assert rows["window, arbiter overcommit=1.5:risk=1"]["wait_mean_h"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--arbiter", "on"], "give --host-cores, too"),
+        (["--host-cores", "8", "--arbiter", "overcomit=2"], "knows no overcomit"),
+        (["--host-cores", "8", "--arbiter", "overcommit=0"], "overcommit is 0"),
+        (["--host-cores", "8", "--arbiter", "risk=1:risk=0"], "has risk twice"),
+        (["--host-cores", "8", "--arbiter", "fast"], "no key=value"),
+    ],
+)
+def test_an_arbiter_that_makes_no_sense_is_refused(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    write(tmp_path / "set", jobs_of([[2.0] * 70]))
+    found = CliRunner().invoke(cli, ["replay", str(tmp_path / "set"), *arguments])
+    assert found.exit_code != 0
+    assert words in found.output + str(found.exception)
 
 
 def test_every_policy_runs_with_an_arbiter() -> None:
