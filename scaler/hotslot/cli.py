@@ -21,6 +21,7 @@ from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.options import Moment
 from hotslot.record_cli import export, prune, verify
 from hotslot.replay.cli import replay
+from hotslot.report_cli import advise, report
 from hotslot.terminal import as_json, console, fail, print_json, progress
 from hotslot.workers_cli import workers
 
@@ -49,6 +50,7 @@ def cli(context: click.Context, path: Path) -> None:
       hotslot status --watch     the workers of this host, now
       hotslot jobs --since 7d    what the jobs of a week asked for, held and used
       hotslot job 4711           one job, with every change of its vCPUs and why
+      hotslot report users       what everybody's jobs added up to; hotslot advise: what to ask for
     """
     context.obj = path
 
@@ -184,6 +186,8 @@ def job(path: Path, json_: bool, job_id: str) -> None:
 cli.add_command(workers)
 cli.add_command(replay)
 cli.add_command(assess)
+cli.add_command(report)
+cli.add_command(advise)
 cli.add_command(verify)
 cli.add_command(prune)
 cli.add_command(export)

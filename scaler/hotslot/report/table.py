@@ -58,7 +58,7 @@ class Column:
     def width(self) -> int:
         """Characters that it needs, or FOLDED_WIDTH if it can fold."""
         widest = max((cell_len(text.plain) for text in self.texts), default=0)
-        needed = max(cell_len(self.title), widest)
+        needed = max(widest, *map(cell_len, self.title.split("\n")))
         return min(needed, FOLDED_WIDTH) if self.folds else needed
 
 

@@ -1,0 +1,1 @@
+"""Reports for a browser and for mail: templates that escape whatever they are given."""

@@ -1,0 +1,200 @@
+"""One job's timelines: what its charts draw, and the same in sentences and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotslot.model import Event, ResultKind, Sample
+from hotslot.record.thin import GAP_S, thin
+from hotslot.report.efficiency import task_id
+from hotslot.report.forms import LONGEST_NAME
+from hotslot.report.job import JobDetail, PartDetail
+from hotslot.report.words import clock, core_hours, duration, many, percent, plain, short
+
+POINTS = 300
+MOST_EVENTS = 100
+"""Of one lease: the first ones; the rest is in ``hotslot job ID``."""
+
+LONGEST_REASON = 240
+
+Series = Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Times and the values up to each: used, held, asked for. ``start`` is the zero of a job's."""
+
+    data: Series
+    start: float | None = None
+    events: Sequence[dict[str, Any]] = ()
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        if self.start is None:
+            return {"data": self.data}
+        return {"data": self.data, "start": self.start, "events": list(self.events)}
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """An event in the table below its chart."""
+
+    after: str
+    change: str
+    result: str
+    good: bool
+    took: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One lease."""
+
+    anchor: str
+    worker: str
+    which: str
+    drawn: bool
+    missing: str
+    events: Sequence[EventLine]
+    count: str
+    left_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One job."""
+
+    key: tuple[str, str]
+    anchor: str
+    id: str
+    name: str
+    user: str
+    words: str
+    parts: Sequence[Part]
+    charts: dict[str, Chart] = field(default_factory=dict)
+
+
+def timeline(detail: JobDetail, key: tuple[str, str], anchor: str, now: float) -> Timeline:
+    """Return a job's timelines; ``anchor`` is its id on the page."""
+    job = detail.job
+    parts, charts = [], {}
+    for number, one in enumerate(detail.parts, 1):
+        name = f"{anchor}-{number}"
+        parts.append(_part(one, name, len(detail.parts)))
+        if one.samples:
+            charts[name] = _chart(one)
+    first = job.first
+    return Timeline(
+        key=key,
+        anchor=anchor,
+        id=short(job.id, LONGEST_NAME),
+        name=short(first.name, LONGEST_NAME) if first.name else "",
+        user=short(first.user, LONGEST_NAME) if first.user else "an unknown user",
+        words=_words(detail, now),
+        parts=parts,
+        charts=charts,
+    )
+
+
+def _words(detail: JobDetail, now: float) -> str:
+    job = detail.job
+    of = job.figures
+    ran = duration(max(0.0, (job.closed_at or now) - job.opened_at))
+    end = "still runs" if job.is_open else f"ended as {plain(short(job.state, LONGEST_NAME))}"
+    changes = job.count(ResultKind.APPLIED)
+    failed = sum(job.count(kind) for kind in ResultKind) - changes
+    bad = f", {failed} more came to nothing" if failed else ""
+    limited = (
+        f" It was at its limit below its request for {duration(of.saturated_s)}."
+        if of.saturated_s
+        else ""
+    )
+    left = len(job.parts) - len(detail.parts)
+    more = f" Of its parts, the last {len(detail.parts)} are below." if left > 0 else ""
+    return (
+        f"Started {clock(job.opened_at)}, {end} after {ran}. Asked for "
+        f"{many(job.requested_vcpus, 'CPU')}: {core_hours(of.requested_core_s)} core-hours; held "
+        f"{core_hours(of.held_core_s)}, used {core_hours(of.used_core_s)} "
+        f"({percent(of.efficiency_of_request)} of asked for, "
+        f"{percent(of.efficiency_of_holding)} of held), gave back "
+        f"{core_hours(of.returned_core_s)}. {many(changes, 'change')} of its vCPUs{bad}.{limited}"
+        f"{more}"
+    )
+
+
+def _part(part: PartDetail, anchor: str, of: int) -> Part:
+    placement = part.row.lease.placement
+    start = part.row.lease.opened_at
+    shown = part.events[:MOST_EVENTS]
+    left = len(part.events) - len(shown)
+    return Part(
+        anchor=anchor,
+        worker=short(placement.worker, LONGEST_NAME),
+        which=f", {short(task_id(placement), 24)}, run {placement.run}" if of > 1 else "",
+        drawn=bool(part.samples),
+        missing="Its course is not kept any more (`hotslot prune`), or it has many parts; "
+        "its sums and events are.",
+        events=[_line(event, start) for event in shown],
+        count=many(len(part.events), "change"),
+        left_out=f"{many(left, 'later one')} not shown; `hotslot job ID` has all" if left else "",
+    )
+
+
+def _line(event: Event, start: float) -> EventLine:
+    return EventLine(
+        after=duration(max(0.0, event.at - start)),
+        change=f"{event.from_vcpus} → {event.got_vcpus}",
+        result=event.result.value,
+        good=event.result.kind is ResultKind.APPLIED,
+        took=duration(event.took_s),
+        reason=_reason(event),
+    )
+
+
+def _reason(event: Event) -> str:
+    text = f"{event.reason} ({event.detail})" if event.detail else event.reason
+    return short(text, LONGEST_REASON)
+
+
+def _chart(part: PartDetail) -> Chart:
+    request, start = float(part.row.lease.request), part.row.lease.opened_at
+    return Chart(
+        data=_curves(thin(part.samples, POINTS), request, start),
+        start=start,
+        events=[
+            {
+                "t": round(max(0.0, event.at - start), 1),
+                "from": event.from_vcpus,
+                "to": event.to_vcpus,
+                "got": event.got_vcpus,
+                "result": event.result.value,
+                "good": event.result.kind is ResultKind.APPLIED,
+                "why": _reason(event),
+            }
+            for event in part.events[:MOST_EVENTS]
+        ],
+    )
+
+
+def _curves(samples: Sequence[Sample], request: float, start: float) -> Series:
+    """Return times since the start, used, held and asked for; a gap is a point without values."""
+    curves: tuple[list[float | None], ...] = ([], [], [], [])
+
+    def put(after: float, *values: float | None) -> None:
+        for curve, value in zip(curves, (after, *values), strict=True):
+            curve.append(None if value is None else round(value, 3))
+
+    end: float | None = None
+    for one in samples:
+        begin, values = one.at - one.interval_s, (one.used_cores, one.held_cores, request)
+        if end is None or begin - end > GAP_S:
+            if end is not None:
+                put(end - start + 0.001, None, None, request)
+            put(begin - start, *values)
+        end = one.at
+        put(end - start, *values)
+    return curves
