@@ -22,6 +22,7 @@ from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
 from hotslot.config import DEFAULT_PATH, Config, Worker, load
 from hotslot.drains import Span
 from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
+from hotslot.metrics import Metrics
 from hotslot.readiness import notify
 from hotslot.reconcile import Reconciler
 from hotslot.record.store import Store
@@ -44,15 +45,16 @@ LAST_WRITE_S = 10.0
 async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -> None:
     """Run the agent until ``stop`` is set; VMs and jobs go on after it."""
     parts = wire(config, writer, past)
+    metrics = _metrics(config, parts)
     try:
         await _claim(config, parts)
         await parts.loop.look_at_all()
-        async with _serving(config, parts):
+        async with _serving(config, parts, metrics):
             notify("READY=1")
             log.info("hotslot %s on %s: %d workers", __version__, parts.host, len(config.workers))
             async with asyncio.TaskGroup() as tasks:
                 beats = [
-                    tasks.create_task(_beat(parts, config.agent.interval_s)),
+                    tasks.create_task(_beat(parts, config.agent.interval_s, metrics)),
                     tasks.create_task(_observe(parts, config.agent.observe_s)),
                     *(
                         tasks.create_task(_compare(parts, one, config.agent.reconcile_s))
@@ -67,6 +69,15 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
     finally:
         notify("STOPPING=1")
         await parts.close()
+
+
+def _metrics(config: Config, parts: Parts) -> Metrics | None:
+    """Count for Prometheus only where it may ask."""
+    if config.agent.metrics_listen is None:
+        return None
+    metrics = Metrics(lambda: snapshot(config, parts))
+    parts.loop.on_event = metrics.changed
+    return metrics
 
 
 async def _claim(config: Config, parts: Parts) -> None:
@@ -85,7 +96,7 @@ async def _claimed(parts: Parts, worker: Worker) -> None:
         log.warning("%s: not claimed yet: %s", worker.name, error or f"{CLAIM_S:g} s have passed")
 
 
-async def _beat(parts: Parts, interval_s: float) -> None:
+async def _beat(parts: Parts, interval_s: float, metrics: Metrics | None = None) -> None:
     """Run a cycle at each beat; a late one is not made up for."""
     clock = asyncio.get_running_loop().time
     due, before = clock(), time.time()
@@ -98,7 +109,10 @@ async def _beat(parts: Parts, interval_s: float) -> None:
             soon.set()
         before = now
         try:
+            began = clock()
             log.debug("%s", parts.loop.cycle())
+            if metrics is not None:
+                metrics.cycled(parts.loop, clock() - began)
         except Exception:
             log.exception("a cycle failed; the next one goes on")
         notify("WATCHDOG=1")
@@ -127,7 +141,7 @@ async def _compare(parts: Parts, reconciler: Reconciler, interval_s: float) -> N
 
 
 @contextlib.asynccontextmanager
-async def _serving(config: Config, parts: Parts) -> AsyncIterator[None]:
+async def _serving(config: Config, parts: Parts, metrics: Metrics | None) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         commands = command_app(
             lambda: snapshot(config, parts), partial(_driver_check, config, parts)
@@ -137,6 +151,10 @@ async def _serving(config: Config, parts: Parts) -> AsyncIterator[None]:
         if config.agent.listen is not None:
             hooks = hook_app(parts.pokes.answer, parts.gates.answer)
             runner = await serve_hooks(hooks, config.agent.listen)
+            stack.push_async_callback(runner.cleanup)
+        if metrics is not None and config.agent.metrics_listen is not None:
+            address = config.agent.metrics_listen
+            runner = await serve_hooks(metrics.app(), address, "agent.metrics_listen")
             stack.push_async_callback(runner.cleanup)
         yield
 

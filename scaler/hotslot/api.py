@@ -66,8 +66,11 @@ def command_app(status: Status, driver_check: Look) -> web.Application:
     return app
 
 
-async def serve_hooks(app: web.Application, address: str) -> web.AppRunner:
-    """Listen for hooks; ConfigError when the address cannot be had."""
+async def serve_hooks(
+    app: web.Application, address: str, key: str = "agent.listen"
+) -> web.AppRunner:
+    """Listen on an address that ``key`` of the configuration names; ConfigError when it cannot be
+    had."""
     host, port = host_port(address)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=5)
     await runner.setup()
@@ -76,7 +79,7 @@ async def serve_hooks(app: web.Application, address: str) -> web.AppRunner:
     except OSError as error:
         await runner.cleanup()
         what = f"cannot listen on {address}: {error.strerror or error}"
-        raise ConfigError("configuration", [Problem("agent.listen", what)]) from error
+        raise ConfigError("configuration", [Problem(key, what)]) from error
     return runner
 
 

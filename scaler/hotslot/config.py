@@ -89,6 +89,7 @@ class Agent(Section):
     socket: Path = Path("/run/hotslot/hotslotd.sock")
     socket_group: str | None = None
     listen: str | None = None
+    metrics_listen: str | None = None
     interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     observe_s: Seconds = 10.0
     reconcile_s: Seconds = 60.0
@@ -104,7 +105,7 @@ class Agent(Section):
     def _path(cls, value: object) -> object:
         return Path(value) if isinstance(value, str) else value
 
-    @field_validator("listen")
+    @field_validator("listen", "metrics_listen")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None:

@@ -72,6 +72,7 @@ class Loop:
         self.book = book
         self.host_cores = host_cores
         self.on_close = on_close
+        self.on_event: Callable[[Event], None] = lambda _: None
         self._recorder = recorder
         self._wall = wall
         self._monotonic = monotonic
@@ -186,6 +187,7 @@ class Loop:
         track = self.tracks[event.worker]
         self._note_granted(track)
         self._events.append(event)
+        self.on_event(event)
         if event.lease_id is not None and event.result.kind is ResultKind.APPLIED:
             self._changes[event.lease_id] += 1
         level = logging.INFO if event.result.kind is ResultKind.APPLIED else logging.WARNING
