@@ -180,6 +180,7 @@ def run_arbitrated(
             table[HELD][worker] = max(granted, slot[_AIM]) if slot[_DUE] >= 0 else granted
         idle = idle_within(ring, host[_WINDOW], 1.0, plugged, busy)
         capacity = room(host[_CORES], host[_OVERCOMMIT], host[_TOLERATED], idle)
+        borrow(host[_CORES], running, order, table[REQUEST], table[LENT])
         arbitrate(capacity, 0.0, host[_LENT_PART], count, table)
         wishes, back = _foreseen(
             host, count, slots, table, families, forecasts, seen_before, account
