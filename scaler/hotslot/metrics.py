@@ -98,8 +98,9 @@ class Metrics:
             self._measured(track.name, last, lease.request if lease else None)
 
     def _measured(self, worker: str, last: Sample, request: int | None) -> None:
-        held = "idle" if request is None else "held"
-        self._add(worker, held, last.held_cores * last.interval_s)
+        granted = last.held_cores * last.interval_s
+        self._add(worker, "held", 0.0 if request is None else granted)
+        self._add(worker, "idle", granted if request is None else 0.0)
         self._add(worker, "requested", (request or 0) * last.interval_s)
         self._add(worker, "used", last.used_cores * last.interval_s)
         self._add(worker, "waited", last.waited_cores * last.interval_s)
