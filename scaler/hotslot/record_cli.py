@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -104,6 +105,7 @@ def prune(path: Path, json_: bool, keep: float, samples: float, dry_run: bool) -
 
 
 @click.command()
+@as_json
 @click.argument("what", type=click.Choice(["leases", "events", "traces"]))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]),
@@ -113,6 +115,7 @@ def prune(path: Path, json_: bool, keep: float, samples: float, dry_run: bool) -
 @click.pass_obj
 def export(
     path: Path,
+    json_: bool,
     what: Literal["leases", "events", "traces"],
     target: Path,
     form: Literal["csv", "parquet"] | None,
@@ -146,7 +149,10 @@ def export(
             written = export_rows(history, what, form, None if to_stdout else target, span, tell)
     if not written and what == "traces":
         fail(1, "no lease of that time has samples; `hotslot prune` lets go of them after 30 days")
-    click.echo(f"{written:,} {'jobs' if what == 'traces' else what}", err=True)
+    if json_:
+        click.echo(json.dumps({"what": what, "written": written}), err=to_stdout)
+    else:
+        click.echo(f"{written:,} {'jobs' if what == 'traces' else what}", err=True)
 
 
 @contextmanager

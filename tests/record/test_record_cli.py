@@ -74,7 +74,8 @@ def test_exports_go_to_files_and_csv_to_stdout(home: Path) -> None:
     done = run(home, "export", "events", "-", "--since", "1970-01-01")
     assert done.stdout.splitlines()[0].startswith("lease_id,at,worker")
     assert len(done.stdout.splitlines()) == 5
-    assert run(home, "export", "traces", str(home / "set")).exit_code == 0
+    done = run(home, "export", "traces", str(home / "set"), "--json")
+    assert json.loads(done.stdout) == {"what": "traces", "written": 2}
     assert (home / "set" / "samples.parquet").exists()
 
 
