@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hotslot.decide.preferences import (
     Preferences,
     SitePolicy,
-    epoch_s,
     from_attributes,
     from_comment,
     sentences,
 )
+from hotslot.decide.preferences_time import epoch_s
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 

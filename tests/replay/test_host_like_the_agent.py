@@ -1,5 +1,7 @@
-"""A loop as the agent runs it, with the arbiter's and the forecast's own interface, ends each job in
-the very second in which the replay ends it."""
+"""A loop as the agent runs it, with the arbiter's and the forecast's own interface.
+
+Each job ends in the very second in which the replay ends it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from hotslot.decide.arbiter import Arbitration, Claim, Lending, shared_out
+from hotslot.decide.arbiter import Claim, Lending, shared_out
 from hotslot.decide.forecast import Forecast, Foresight, Outlook
 from hotslot.decide.law import Seen
 from hotslot.decide.window import Window
@@ -69,7 +71,6 @@ def as_the_agent(jobs: Jobs, cores: int, arbiter: Arbiter) -> list[float]:
     lending, forecast = arbiter.lending, Forecast(arbiter.foresight)
     workers: list[Worker] = []
     ended, queued, tick, keep, idle = [0.0] * len(jobs), 0, 0, 0, 0.0
-    answer: Arbitration | None = None
     while not all(ended):
         for one in workers:
             one.change(tick)
@@ -97,8 +98,7 @@ def as_the_agent(jobs: Jobs, cores: int, arbiter: Arbiter) -> list[float]:
         for one, demand in left:
             one.decide(demand)
         idle = forecast.idle(1.0, sum(one.granted for one in workers), busy)
-        answer = shared_out(cores, [one.claim() for one in workers], lending, idle=idle)
-        grants = answer.grants
+        grants = shared_out(cores, [one.claim() for one in workers], lending, idle=idle).grants
         outlooks = [
             Outlook(f"j{w.job}", "", w.wish, w.request, grants[f"w{w.job:03}"].target >= w.wish)
             for w in workers
