@@ -55,7 +55,7 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 def _said(word: str) -> float | None:
     """Return the begin of the day that a word names, the last one of its name; None if it
     names none."""
-    now = datetime.now()
+    now = datetime.fromtimestamp(time.time())
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if word == "now":
         return now.timestamp()

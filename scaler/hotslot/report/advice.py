@@ -119,7 +119,8 @@ def _share(found: Suggestion) -> str:
 def _verdict(runs: Sequence[LeaseRow], found: Suggestion, asked: int) -> tuple[Verdict, str]:
     harmed = sum(_was_limited(run) for run in runs)
     if len(runs) < FEW_RUNS:
-        return Verdict.WAIT, f"{many(len(runs), 'run')} say little of the next one"
+        few = "one run says" if len(runs) == 1 else f"{len(runs)} runs say"
+        return Verdict.WAIT, f"{few} little of the next one"
     if harmed:
         return Verdict.SAME, (
             f"{harmed} of {many(len(runs), 'run')} came to a limit below the request: what they "
