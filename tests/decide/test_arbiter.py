@@ -152,11 +152,19 @@ def test_vcpus_beyond_the_cores_are_those_that_idle_within_grants() -> None:
     assert shared_out(8, claims, Lending(), idle=20).capacity == 8
 
 
-def test_workers_without_a_job_keep_their_idle_size() -> None:
+def test_workers_without_a_job_have_their_floors_and_cost_no_core() -> None:
     idle = Claim("z", 1, 8, 1, 1)
     answer = shared_out(8, [idle, job("a", 8, 8, 3)])
-    assert targets(answer) == {"z": 1, "a": 7}
-    assert answer.headroom == 0
+    assert targets(answer) == now(answer) == {"z": 1, "a": 8}
+    assert shared_out(4, [idle, job("a", 4, 2, 2)]).headroom == 2
+
+
+def test_what_an_ended_job_has_left_plugged_is_free_when_it_is_unplugged() -> None:
+    left = Claim("z", 1, 8, 6, 1)
+    answer = shared_out(8, [left, job("a", 8, 8, 2)])
+    assert targets(answer) == {"z": 1, "a": 8}
+    assert now(answer) == {"z": 1, "a": 3}
+    assert shared_out(8, [left, job("a", 4, 2, 2)]).headroom == 1
 
 
 def test_impossible_rules_are_refused() -> None:

@@ -64,9 +64,9 @@ class Lending:
 class Claim:
     """One worker as it stands; all in vCPUs.
 
-    ``held``: what is plugged, and what is being plugged. ``request``: 0 without a job, and the
-    wish is then the idle size. ``burst``: how far it may grow beyond its request. ``started_at``
-    orders jobs, oldest first.
+    ``held``: what is plugged, and what is being plugged. ``request``: 0 without a job; such a
+    worker has its floor, whatever others want: it runs nothing, so that costs no core. ``burst``:
+    how far it may grow beyond its request. ``started_at`` orders jobs, oldest first.
     """
 
     worker: str
@@ -84,6 +84,11 @@ class Claim:
     def due(self) -> int:
         """What it may want of its entitlement."""
         return max(self.floor, min(self.wish, self.request, self.ceiling))
+
+    @property
+    def uncounted(self) -> int:
+        """What it holds without a job for it."""
+        return 0 if self.request else self.floor
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,8 @@ def shared_out(
 ) -> Arbitration:
     """Share a host's cores out among its workers.
 
+    Workers without a job count only for what they still hold beyond their floors.
+
     ``keep``: vCPUs that jobs may soon want back beyond their wishes (``Forecast.see``).
     ``offered``: CPUs that schedulers may fill at any moment: no growth beyond requests on these.
     ``idle``: cores that stayed idle within all grants lately (``Forecast.idle``).
@@ -143,7 +150,7 @@ def shared_out(
     capacity = int(room(float(cores), lending.overcommit, lending.tolerated_pct, idle))
     table = _table(claims)
     order = [float(at) for at in _by_start(claims)]
-    borrow(_owned(cores, claims), len(order), order, table[REQUEST], table[LENT])
+    borrow(float(cores), len(order), order, table[REQUEST], table[LENT])
     arbitrate(float(capacity), float(offered), lending.lent_part, len(claims), table)
     said = _Said(cores, capacity, claims, table)
     grants = {claim.worker: said.grant(at, claim) for at, claim in enumerate(claims)}
@@ -162,12 +169,13 @@ def shared_out(
 def _table(claims: Sequence[Claim]) -> list[list[float]]:
     table = [[0.0] * len(claims) for _ in range(ROWS)]
     for at, claim in enumerate(claims):
-        table[FLOOR][at] = float(claim.floor)
-        table[REQUEST][at] = float(min(claim.request, claim.ceiling))
-        table[MOST][at] = float(min(claim.ceiling, claim.request + claim.burst))
-        table[WISH][at] = float(min(claim.ceiling, claim.wish))
-        table[HELD][at] = float(claim.held)
         table[WEIGHT][at] = min(MOST_WEIGHT, max(LEAST_WEIGHT, claim.weight))
+        table[HELD][at] = float(max(0, claim.held - claim.uncounted))
+        if claim.request:
+            table[FLOOR][at] = float(claim.floor)
+            table[REQUEST][at] = float(min(claim.request, claim.ceiling))
+            table[MOST][at] = float(min(claim.ceiling, claim.request + claim.burst))
+            table[WISH][at] = float(min(claim.ceiling, claim.wish))
     return table
 
 
@@ -176,18 +184,15 @@ def _by_start(claims: Sequence[Claim]) -> list[int]:
     return sorted(jobs, key=lambda at: (claims[at].started_at, claims[at].worker))
 
 
-def _owned(cores: int, claims: Sequence[Claim]) -> float:
-    """Return the cores that jobs may own: idle workers need their floors."""
-    return float(cores - sum(claim.floor for claim in claims if not claim.request))
-
-
 def _reserved(claims: Sequence[Claim], grants: dict[str, Grant], keep: int) -> int:
     """Return what must not be lent: what is held, granted, wanted, or may be wanted back soon."""
-    wanted = [claim.due for claim in claims]
-    most = sum(max(claim.floor, min(claim.request, claim.ceiling)) for claim in claims)
-    taken = [max(claim.held, grants[claim.worker].target) for claim in claims]
+    jobs = [claim for claim in claims if claim.request]
+    wanted = [claim.due for claim in jobs]
+    most = sum(max(claim.floor, min(claim.request, claim.ceiling)) for claim in jobs)
+    taken = [max(claim.held, grants[claim.worker].target) for claim in jobs]
     now = sum(max(have, want) for have, want in zip(taken, wanted, strict=True))
-    return max(now, min(most, sum(wanted) + keep))
+    idle = sum(max(0, claim.held - claim.floor) for claim in claims if not claim.request)
+    return idle + max(now, min(most, sum(wanted) + keep))
 
 
 class _Said:
@@ -203,7 +208,8 @@ class _Said:
 
     def grant(self, at: int, claim: Claim) -> Grant:
         """Return one worker's grant with its reason."""
-        target, now = int(self._table[TARGET][at]), int(self._table[NOW][at])
+        target = int(self._table[TARGET][at]) + claim.uncounted
+        now = int(self._table[NOW][at]) + claim.uncounted
         lent = self._table[LENT][at] > 0
         words = self._why(at, claim, target, lent)
         if now < target:
@@ -212,7 +218,7 @@ class _Said:
 
     def _why(self, at: int, claim: Claim, target: int, lent: bool) -> str:
         wanted = max(claim.floor, min(claim.wish, claim.ceiling))
-        if target >= wanted:
+        if target >= wanted or not claim.request:
             return ""
         if target >= claim.request > 0:
             return f"nobody's cores beyond its request of {claim.request} are left"
