@@ -137,7 +137,9 @@ stage_host() { # ROOT
 	for command in hotslot hotslotd; do
 		ln -s "../lib/hotslot/venv/bin/$command" "$1/usr/bin/$command"
 	done
-	put 644 "$here/systemd/hotslotd.service" "$1/usr/lib/systemd/system/hotslotd.service"
+	for unit in hotslotd hotslot-vboxsvc; do
+		put 644 "$here/systemd/$unit.service" "$1/usr/lib/systemd/system/$unit.service"
+	done
 	put 644 "$here/systemd/hotslot.sysusers" "$1/usr/lib/sysusers.d/hotslot.conf"
 	put 644 "$here/systemd/hotslot.tmpfiles" "$1/usr/lib/tmpfiles.d/hotslot.conf"
 	mkdir -p "$1/etc/hotslot"
