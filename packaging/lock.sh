@@ -29,7 +29,7 @@ pin() { # NAME
 		--no-emit-find-links --no-emit-options -o "$tools/$1.txt" "$tools/$1.in"
 	{
 		echo "# Made by lock.sh; do not edit."
-		cat "$tools/$1.txt"
+		sed '/^#/d; /^$/d' "$tools/$1.txt"
 	} >"$2"
 }
 pin requirements requirements.lock

@@ -81,6 +81,7 @@ class Agent:
     def end(self) -> None:
         """End the agent as systemd does."""
         log = self.signal(signal.SIGTERM)
+        Path(self.told.getsockname()).unlink()
         assert self.process.returncode == 0, log
 
 
@@ -286,8 +287,8 @@ def test_the_wheel_and_the_sdist_are_whole(built: Built, tmp_path: Path) -> None
     subprocess.run(made, check=True)
     pip = [str(python), "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(built.wheel)]
     subprocess.run(pip, check=True)
-    # Its dependencies are those of this checkout's environment, whose hotslot is not looked at.
-    site = next((TREE / ".venv/lib").glob("python3*/site-packages"))
+    # Its dependencies are those of this run's environment, whose hotslot is not looked at.
+    site = Path(pytest.__file__).parents[1]
     shared = [p for p in site.iterdir() if "hotslot" not in p.name]
     beside = next(python.parents[1].glob("lib/python3*/site-packages"))
     for path in shared:
