@@ -126,6 +126,22 @@ def test_whatever_becomes_of_a_step_no_core_is_promised_twice(
         before = max(cores, sum(s.stands for s in shares))
 
 
+def test_what_is_left_over_is_given_once() -> None:
+    one = share(SLURM, room=(1, 6))
+    for _ in range(3):
+        want = targets(7, [one], {"slurm": [job(2)]}, now=0)
+        assert want == {SLURM: 3}
+        one = replace(one, stands=3)
+
+
+def test_lent_cores_are_for_who_waits() -> None:
+    shares = [share(SLURM, used=4, stands=4, room=(4,)), share(C1)]
+    assert targets(4, shares, {}, now=0, lent=2) == {SLURM: 4, C1: 0}
+    want = targets(4, shares, {"htcondor": [job(2)]}, now=0, lent=2)
+    assert want == {SLURM: 4, C1: 2}
+    assert step(6, shares, want) == {C1: 2}
+
+
 @given(worlds())
 def test_steps_come_to_rest_at_the_targets(world: World) -> None:
     cores, shares, waiting, now = world

@@ -36,20 +36,25 @@ class Share:
 
 
 def targets(
-    cores: int, shares: Sequence[Share], waiting: Mapping[str, Sequence[Waiting]], now: float
+    cores: int,
+    shares: Sequence[Share],
+    waiting: Mapping[str, Sequence[Waiting]],
+    now: float,
+    lent: int = 0,
 ) -> dict[Key, int]:
     """Return each group's limit as it should become: its use, who waits, and what is left over.
 
     Waiting jobs get theirs in the order in which they came, each scheduler's in its own order.
     What nobody waits for stays where it is as far as it can, so that jobs to come start at once;
-    the rest goes a worker at a time to the schedulers in turn.
+    the rest goes a worker at a time to the schedulers in turn. ``lent`` are CPUs beyond the cores,
+    whose owners do not need them now: those are for who waits, and nobody else.
 
     Worked: 8 cores, Slurm uses 4 and stands at 8, an HTCondor worker of 4 stands at 0 and a job
     of 2 waits for it: Slurm 4 + 2 left over = 6, the worker 2.
     """
     want = {share.key: share.used for share in shares}
     room = {share.key: sorted(share.room) for share in shares}
-    free = max(0, cores - sum(want.values()))
+    free = max(0, cores + lent - sum(want.values()))
     for scheduler, job in _first_come_first(waiting):
         takers = _takers(scheduler, job, room)
         need = job.cpus * job.workers
@@ -62,11 +67,15 @@ def targets(
             free -= need
         elif now - job.since > PATIENCE_S:
             return want
+    free = max(0, min(free, cores - sum(want.values())))
+    over: dict[Key, int] = {}
     for share in shares:
-        kept = min(free, max(0, share.stands - want[share.key]), _most(share) - want[share.key])
-        want[share.key] += max(0, kept)
-        free -= max(0, kept)
-    return _spread(want, shares, room, free)
+        most = min(share.stands, share.used + sum(share.room))
+        kept = max(0, min(free, most - want[share.key]))
+        want[share.key] += kept
+        free -= kept
+        over[share.key] = sum(room[share.key]) - kept
+    return _spread(want, over, room, free)
 
 
 def step(cores: int, shares: Sequence[Share], want: Mapping[Key, int]) -> dict[Key, int]:
@@ -116,25 +125,24 @@ def _takers(
     return [(key, ceiling) for ceiling, key in fitting[: job.workers]]
 
 
-def _most(share: Share) -> int:
-    """Return the most that a group can use."""
-    return share.used + sum(share.room)
-
-
 def _spread(
-    want: dict[Key, int], shares: Sequence[Share], room: Mapping[Key, Sequence[int]], free: int
+    want: dict[Key, int], over: dict[Key, int], room: Mapping[Key, Sequence[int]], free: int
 ) -> dict[Key, int]:
-    """Give away what is left over: a worker at a time, the schedulers in turn."""
-    by_scheduler: dict[str, list[tuple[Share, int]]] = {}
-    for share in shares:
-        for ceiling in sorted(room[share.key], reverse=True):
-            by_scheduler.setdefault(share.key[0], []).append((share, ceiling))
+    """Give away what is left over: a worker at a time, the schedulers in turn.
+
+    ``over``: what each group can use beyond what it has been given.
+    """
+    by_scheduler: dict[str, list[tuple[Key, int]]] = {}
+    for key, ceilings in room.items():
+        for ceiling in sorted(ceilings, reverse=True):
+            by_scheduler.setdefault(key[0], []).append((key, ceiling))
     turns = cycle(sorted(by_scheduler))
     while free > 0 and any(by_scheduler.values()):
         left = by_scheduler[next(turns)]
         if left:
-            share, ceiling = left.pop(0)
-            more = min(free, ceiling, _most(share) - want[share.key])
-            want[share.key] += max(0, more)
-            free -= max(0, more)
+            key, ceiling = left.pop(0)
+            more = max(0, min(free, ceiling, over[key]))
+            want[key] += more
+            over[key] -= more
+            free -= more
     return want
