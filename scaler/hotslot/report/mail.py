@@ -75,7 +75,7 @@ def _text(told: UserSummary) -> str:
         fill(plain(one), WIDTH, initial_indent="  * ", subsequent_indent="    ")
         for one in suggestions(told) or ["Nothing: well asked for."]
     ]
-    blocks += [fill(MEMORY, WIDTH), fill(f"-- {_ASIDE}", WIDTH)]
+    blocks += [fill(MEMORY, WIDTH), f"-- \n{fill(_ASIDE, WIDTH)}"]
     return "\n\n".join(blocks) + "\n"
 
 
