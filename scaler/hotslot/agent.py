@@ -209,7 +209,7 @@ def main() -> None:
         )
         _raise_descriptor_limit()
         with sole_agent(config.record.database):
-            store = Store(config.record.database)
+            store = Store(config.record.database, host=config.host.name or "")
             past = past_of(store)
             writer = Writer(store, points=config.record.samples_kept_per_lease)
             writer.start()
