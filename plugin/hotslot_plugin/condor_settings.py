@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from hotslot_plugin.settings import checked
 
 Schedd = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9@._-]{0,252}$")]
 
@@ -31,15 +33,4 @@ class Settings(BaseModel):
 
 def parse(settings: Mapping[str, object]) -> Settings:
     """Check the settings; ValueError names every problem."""
-    try:
-        return Settings.model_validate(dict(settings))
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc']))}: {_lowered(problem['msg'])}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise ValueError("; ".join(problems)) from error
-
-
-def _lowered(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    return checked(Settings, settings)
