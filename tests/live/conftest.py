@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from vbox import Guest, VirtualBox
 AGENT_WAIT_S = 20
 """How long a prolog waits for the agent here: long enough for a slow guest, short for a test."""
 
+HERE = Path(__file__).parent
+
 ALONE = ("test_vbox", "test_virtualbox", "test_load", "test_condor_load", "test_replay_agrees")
 """Tests whose figures need the machine for themselves: they run one after the other."""
 
@@ -23,7 +26,7 @@ _NOTES: list[str] = []
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "/live/" in str(item.path):
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.live)
             if item.path.name.startswith(ALONE):
                 item.add_marker(pytest.mark.alone)
