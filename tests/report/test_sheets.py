@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from report.week import DAY, HOSTILE, MONDAY, week
 Golden = Callable[[str, object], None]
 WEEK = ("--since", "2026-11-09", "--until", "2026-11-16")
 GROUPS = ("users", "accounts", "partitions", "hosts", "cluster")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reports.md"
 FORMS = {"table": "txt", "csv": "csv", "json": "json", "md": "md"}
 
 
@@ -258,3 +260,25 @@ def test_a_part_of_a_name_is_not_known(config: Path) -> None:
     with History(Path(settings["record"]["database"])) as history:
         assert is_known(history, Owned(user="alice"))
         assert not is_known(history, Owned(user="alic"))
+
+
+def test_the_document_shows_what_the_commands_say(tmp_path: Path, config: Path) -> None:
+    week(tmp_path / "hotslot.db", hostile=False)
+    settings = yaml.safe_load(config.read_text())
+    settings["record"]["database"] = str(tmp_path / "hotslot.db")
+    (tmp_path / "hotslot.yaml").write_text(yaml.safe_dump(settings))
+    text = DOCUMENT.read_text()
+    shown = re.findall(r"^```\n\$ hotslot ([^|\n]*)\n(.+?)^```", text, re.M | re.S)
+    assert len(shown) >= 3
+    for command, output in shown:
+        said = run(tmp_path / "hotslot.yaml", *command.split()).stdout
+        if os.environ.get("UPDATE_GOLDEN"):
+            text = text.replace(f"{command}\n{output}", f"{command}\n{stripped(said)}")
+            DOCUMENT.write_text(text)
+        else:
+            assert output == stripped(said), command
+
+
+def stripped(text: str) -> str:
+    """The text without blanks at the ends of its lines."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
