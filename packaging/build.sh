@@ -4,7 +4,7 @@
 # Installs what building needs (as root, from Debian's archive); tools and the pinned wheels are
 # kept in the cache beside the testbed's artifacts, so that a second build needs no network.
 # HOTSLOT_RELEASE is the packages' release, 1 unless told. Times come from SOURCE_DATE_EPOCH, else
-# from the last commit: the same tree gives the same bytes.
+# from the last commit, so that the same tree gives the same files.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(dirname "$here")
