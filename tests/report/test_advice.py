@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import placement, sample
@@ -84,6 +84,7 @@ def test_a_minute_is_averaged_over_a_burst_of_half_of_it() -> None:
     assert busiest_minute([]) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.5, 1.0, 7.0, 90.0]), st.floats(0, 64)), min_size=1))
 def test_a_busiest_minute_is_between_the_mean_and_the_peak(life: list[tuple[float, float]]) -> None:
     at, samples = 0.0, list[Sample]()
@@ -99,6 +100,7 @@ def test_a_busiest_minute_is_between_the_mean_and_the_peak(life: list[tuple[floa
         assert found == pytest.approx(mean)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 16), min_size=1, max_size=20),
     st.integers(1, 16),

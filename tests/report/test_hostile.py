@@ -50,6 +50,7 @@ def sheet_of(name: str) -> Sheet:
     return jobs_sheet([Job((row,))], PERIOD, 200.0, 10)
 
 
+@settings(deadline=None)
 @given(names, st.sampled_from([40, 80, 200]))
 def test_a_table_stays_within_its_width_and_is_printable(name: str, width: int) -> None:
     stream = io.StringIO()
@@ -57,6 +58,7 @@ def test_a_table_stays_within_its_width_and_is_printable(name: str, width: int) 
     assert stream.getvalue().replace("\n", "").isprintable()
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_spreadsheet_reads_one_row_and_no_formula(name: str) -> None:
     rows = list(csv.reader(io.StringIO(forms.as_csv(sheet_of(name)), newline="")))
@@ -99,6 +101,7 @@ def seen(text: str) -> Seen:
     return found
 
 
+@settings(deadline=None)
 @given(names)
 def test_markdown_shows_names_as_they_are(name: str) -> None:
     written = forms.as_markdown(sheet_of(name))
@@ -133,6 +136,7 @@ def shape(name: str) -> tuple[tuple[list[str], list[str]], str]:
     return (found.tags, found.attributes), text
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_mail_has_its_own_headers_and_no_other(name: str) -> None:
     runs = [part(totals=Totals(100, 400, 260, 150, 0, 3.9, 0), name=name, user=name)]

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,24 @@ def test_without_a_database_it_says_what_is_missing(
 )  # fmt: skip
 def test_times_are_typed_as_people_say_them(when: str, day: float) -> None:
     assert report_cli.When().convert(when, None, None) == MONDAY + day * DAY
+
+
+@pytest.mark.parametrize(("took_s", "shown"), [(0.0, []), (0.3, ["adding up"])])
+def test_what_takes_long_shows_that_it_is_at_work(
+    monkeypatch: pytest.MonkeyPatch, took_s: float, shown: list[str]
+) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def progress(words: str) -> Iterator[None]:
+        said.append(words)
+        yield
+
+    monkeypatch.setattr(report_cli, "progress", progress)
+    monkeypatch.setattr(report_cli, "LONG_S", 0.1)
+    with report_cli._patience("adding up"):
+        threading.Event().wait(took_s)
+    assert said == shown
 
 
 def test_a_part_of_a_name_is_not_known(config: Path) -> None:
