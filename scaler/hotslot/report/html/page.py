@@ -25,7 +25,7 @@ from hotslot.report.forms import cell
 from hotslot.report.gather import Asked
 from hotslot.report.html.tables import Table, table
 from hotslot.report.html.templates import FOLDER, template
-from hotslot.report.html.timeline import Chart, Timeline, timeline
+from hotslot.report.html.timeline import Bounds, Chart, Timeline, timeline
 from hotslot.report.sheet import Kind
 from hotslot.report.sheets import added, host_words, jobs_sheet, sums_sheet
 from hotslot.report.words import clock, core_hours, many, percent, plain
@@ -248,12 +248,13 @@ def _key(job: Job) -> tuple[str, str]:
 
 
 def _timelines(history: History, jobs: Iterable[Job], now: float) -> list[Timeline]:
-    found: dict[tuple[str, str], Timeline] = {}
-    for job in jobs:
-        key = _key(job)
-        if key not in found:
-            found[key] = timeline(gather.detail(history, job), key, f"job-{len(found) + 1}", now)
-    return list(found.values())
+    known = {_key(job): job for job in jobs}
+    details = {key: gather.detail(history, job) for key, job in known.items()}
+    bounds = Bounds.for_leases(sum(len(detail.parts) for detail in details.values()))
+    return [
+        timeline(detail, key, f"job-{number}", now, bounds)
+        for number, (key, detail) in enumerate(details.items(), 1)
+    ]
 
 
 def _told(whole: Summed, timelines: Sequence[Timeline]) -> str:

@@ -13,13 +13,22 @@ from hotslot.report.forms import LONGEST_NAME
 from hotslot.report.job import JobDetail, PartDetail
 from hotslot.report.words import clock, core_hours, duration, many, percent, plain, short
 
-POINTS = 300
-MOST_EVENTS = 100
-"""Of one lease: the first ones; the rest is in ``hotslot job ID``."""
-
-LONGEST_REASON = 240
+LONGEST_REASON = 160
 
 Series = Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one lease: points of its curves, and its first events; ``hotslot job ID`` has all."""
+
+    points: int = 300
+    events: int = 100
+
+    @classmethod
+    def for_leases(cls, count: int) -> Bounds:
+        """Return what keeps a page of so many leases small: 2000 events take 1 to 3 MB."""
+        return cls(min(300, 12_000 // max(1, count)), min(100, 2_000 // max(1, count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,17 @@ class Timeline:
     charts: dict[str, Chart] = field(default_factory=dict)
 
 
-def timeline(detail: JobDetail, key: tuple[str, str], anchor: str, now: float) -> Timeline:
+def timeline(
+    detail: JobDetail, key: tuple[str, str], anchor: str, now: float, bounds: Bounds
+) -> Timeline:
     """Return a job's timelines; ``anchor`` is its id on the page."""
     job = detail.job
     parts, charts = [], {}
     for number, one in enumerate(detail.parts, 1):
         name = f"{anchor}-{number}"
-        parts.append(_part(one, name, len(detail.parts)))
+        parts.append(_part(one, name, len(detail.parts), bounds))
         if one.samples:
-            charts[name] = _chart(one)
+            charts[name] = _chart(one, bounds)
     first = job.first
     return Timeline(
         key=key,
@@ -126,10 +137,10 @@ def _words(detail: JobDetail, now: float) -> str:
     )
 
 
-def _part(part: PartDetail, anchor: str, of: int) -> Part:
+def _part(part: PartDetail, anchor: str, of: int, bounds: Bounds) -> Part:
     placement = part.row.lease.placement
     start = part.row.lease.opened_at
-    shown = part.events[:MOST_EVENTS]
+    shown = part.events[: bounds.events]
     left = len(part.events) - len(shown)
     return Part(
         anchor=anchor,
@@ -160,10 +171,10 @@ def _reason(event: Event) -> str:
     return short(text, LONGEST_REASON)
 
 
-def _chart(part: PartDetail) -> Chart:
+def _chart(part: PartDetail, bounds: Bounds) -> Chart:
     request, start = float(part.row.lease.request), part.row.lease.opened_at
     return Chart(
-        data=_curves(thin(part.samples, POINTS), request, start),
+        data=_curves(thin(part.samples, bounds.points), request, start),
         start=start,
         events=[
             {
@@ -175,7 +186,7 @@ def _chart(part: PartDetail) -> Chart:
                 "good": event.result.kind is ResultKind.APPLIED,
                 "why": _reason(event),
             }
-            for event in part.events[:MOST_EVENTS]
+            for event in part.events[: bounds.events]
         ],
     )
 
