@@ -132,10 +132,12 @@ def test_used_is_what_seff_says_and_what_the_guest_does_itself(
         wanted = ours["used_core_s"] + ours["waited_core_s"]
         assert 0.85 * used - 1 <= wanted, (name, ours, used)
         assert ours["used_core_s"] <= used + 3 + GUEST_CORES * life_s, (name, ours, used)
+        shares = [ours["efficiency_of_request"], ours["efficiency_of_holding"]]
+        asked, held = (f"{100 * share:.0f} %" for share in shares)
         note(
-            f"seff's formula of {name}: {used:.1f} s, {100 * used / allocated:.0f} % of {allocated:.0f} core-s; "
-            f"hotslot {ours['used_core_s']:.1f} and waited {ours['waited_core_s']:.1f}, used/asked {100 * ours['efficiency_of_request']:.0f} %, "
-            f"used/held {100 * ours['efficiency_of_holding']:.0f} %"
+            f"seff's formula of {name}: {used:.1f} of {allocated:.0f} core-s, "
+            f"{100 * used / allocated:.0f} %; hotslot used {ours['used_core_s']:.1f} and waited "
+            f"{ours['waited_core_s']:.1f}, used/asked {asked}, used/held {held}"
         )
 
 

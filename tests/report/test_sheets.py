@@ -181,6 +181,18 @@ def test_a_file_s_ending_says_its_format(config: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["report"] == "users"
 
 
+@pytest.mark.parametrize(
+    "words", [["jobs"], ["users"], ["cluster", "--state", "failed"], ["user", "alice"]]
+)
+def test_a_page_is_written_and_its_size_said(
+    config: Path, tmp_path: Path, words: list[str]
+) -> None:
+    done = run(config, "report", *words, *WEEK, "--html", str(tmp_path / "a.html"))
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert re.search(r"a\.html: 0\.\d\d MiB in \d+\.\d s", done.stderr)
+    assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")
+
+
 def test_parquet_of_jobs_has_times(config: Path, tmp_path: Path) -> None:
     done = run(config, "report", "jobs", *WEEK, "-o", str(tmp_path / "jobs.parquet"))
     assert done.exit_code == 0, done.output
