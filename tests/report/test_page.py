@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from builders import placement
+from builders import placement, sample
 from hotslot.model import Totals
 from hotslot.record.batch import Batch, LeaseSample
 from hotslot.record.store import Store
@@ -52,9 +54,11 @@ def test_jobs_whose_samples_are_pruned_keep_their_events(tmp_path: Path) -> None
     with Store(tmp_path / "hotslot.db") as store:
         totals = Totals(100, 400, 260, 150, 0, 3.9, 0)
         ended = lease(1, of=placement("7"), closed_at=200.0, totals=totals)
-        store.append(Batch(leases=(ended,), events=(event(1),)))
+        store.append(Batch(leases=(ended,), events=(event(1, at=150.0),)))
         text = page(store, Asked(Period(0.0, DAY)), 300.0)
-    assert "Its course is not kept any more" in text
+    assert '"data":[[0.0,50.0,100.0],[null,null,null],[4.0,4.0,2.0],[4.0,4.0,4.0]]' in text
+    assert "What it used is not kept any more" in text
+    assert text.count('class="chart"') == 1
     assert "peak of 60 s is 1.1 of 4 cores" in text
 
 
@@ -87,3 +91,37 @@ def test_a_page_of_the_worst_kind_is_below_five_megabytes(tmp_path: Path) -> Non
     assert text.count("<article ") > MOST_RANKED
     assert len(text.encode()) < 5_000_000
     assert "later ones not shown; `hotslot job ID` has all" in text
+
+
+def test_of_a_job_of_many_parts_those_that_idle_most_are_drawn(tmp_path: Path) -> None:
+    with Store(tmp_path / "hotslot.db") as store:
+        for task in range(1, 8):
+            totals = Totals(100, 400, 300, 40.0 * task, 0, 3.9, 0)
+            of = replace(placement(str(40 + task), f"w{task}"), array_job_id="40",
+                         array_task_id=str(task))  # fmt: skip
+            ended = lease(task, of=of, closed_at=200.0, totals=totals)
+            samples = tuple(LeaseSample(task, one) for one in load_then_wait(100.0))
+            store.append(Batch(leases=(ended,), samples=samples))
+        text = page(store, Asked(Period(0.0, DAY)), 300.0)
+    assert "Of its 7 parts, the 4 that held most without using it are below" in text
+    assert "On <bdi>w1</bdi>" in text
+    assert "On <bdi>w5</bdi>" not in text
+    assert text.count('class="chart"') == 4
+    assert "Asked for 28 CPUs" in text
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with samples", "without samples"])
+def test_a_job_that_changed_all_the_time_stays_small(tmp_path: Path, kept: bool) -> None:
+    life = [sample(101.0 + n, granted=2 + 2 * (n % 2), used=1.0) for n in range(3000)]
+    changes = tuple(event(1, at=100.5 + n, change=(4, 2)) for n in range(3000))
+    with Store(tmp_path / "hotslot.db") as store:
+        totals = Totals(3000, 12_000, 9000, 3000, 0, 3.9, 0)
+        ended = lease(1, of=placement("7"), closed_at=3100.0, totals=totals)
+        samples = tuple(LeaseSample(1, one) for one in life) if kept else ()
+        store.append(Batch(leases=(ended,), samples=samples, events=changes))
+        text = page(store, Asked(Period(0.0, DAY)), 4000.0)
+    (data,) = re.findall(r'id="data">(.*?)</script>', text, re.S)
+    times, used, held, asked = json.loads(data)["charts"]["job-1-1"]["data"]
+    assert len(times) == len(used) == len(held) == len(asked) <= 2 * 2 * 300
+    assert times == sorted(times)
+    assert all(2 <= one <= 4 for one in held if one is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hotslot.record.batch import LeaseRow
 from hotslot.record.history import History
 from hotslot.record.reports import By, Owned, Sort, Summed
 from hotslot.report.advice import Advice, Verdict, advice, busiest_minute
@@ -17,7 +18,7 @@ MOST_LOOKED_AT = 50
 """Names whose samples are read for advice: those that could save most."""
 
 MOST_PARTS = 4
-"""Of a job of more parts no samples are read."""
+"""Of a job of more parts, only so many have a timeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,19 @@ def is_known(history: History, owned: Owned) -> bool:
 
 
 def detail(history: History, job: Job) -> JobDetail:
-    """Return a job with its events, and with its samples unless it has many parts."""
-    whole = len(job.parts) <= MOST_PARTS
+    """Return a job's parts with their events and samples: of many, those that idled most."""
+    ranked = sorted(job.parts, key=_idle, reverse=True)[:MOST_PARTS]
     return JobDetail(
         tuple(
-            PartDetail(
-                row,
-                history.events(row.lease.id),
-                history.samples(row.lease.id) if whole else (),
-            )
-            for row in (job.parts if whole else job.parts[-MOST_PARTS:])
+            PartDetail(row, history.events(row.lease.id), history.samples(row.lease.id))
+            for row in job.parts
+            if row in ranked
         )
     )
+
+
+def _idle(row: LeaseRow) -> float:
+    return row.lease.totals.held_core_s - row.lease.totals.used_core_s
 
 
 def all_advice(

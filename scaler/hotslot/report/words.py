@@ -81,5 +81,5 @@ def clock(at: float | None) -> str:
 
 
 def many(number: int, one: str, more: str = "") -> str:
-    """Return ``1 job``, ``2 jobs``."""
-    return f"{number} {one if number == 1 else more or one + 's'}"
+    """Return ``1 job``, ``2,000 jobs``."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"

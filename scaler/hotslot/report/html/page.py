@@ -72,8 +72,8 @@ def page(history: History, asked: Asked, now: float) -> str:
     points = history.overview(period.since, period.until, POINTS)
     host = points[0].host_cores if points else 0.0
     timelines = _timelines(history, [*worst, *best], now)
-    links = {one.key: one.anchor for one in timelines}
-    charts = {name: chart for one in timelines for name, chart in one.charts.items()}
+    links = {key: one.anchor for key, one in timelines.items()}
+    charts = {name: chart for one in timelines.values() for name, chart in one.charts.items()}
     charts["overview"] = Chart(_overview(points)) if points else Chart(())
     user_rows = sorted(users, key=lambda one: -one.requested_core_s)
     style = (FOLDER / "uPlot.min.css").read_text() + (FOLDER / "page.css").read_text()
@@ -97,8 +97,8 @@ def page(history: History, asked: Asked, now: float) -> str:
         period_days=period.days,
         worst=_jobs_table(worst, asked, now, links),
         best=_jobs_table(best, asked, now, links),
-        timelines=timelines,
-        told=_told(whole, timelines),
+        timelines=list(timelines.values()),
+        told=_told(whole, len(timelines)),
         zone=datetime.fromtimestamp(period.until).astimezone().strftime("%Z (UTC%z)"),
         now=clock(now),
         data=embedded(
@@ -247,19 +247,22 @@ def _key(job: Job) -> tuple[str, str]:
     return (job.first.scheduler, job.id)
 
 
-def _timelines(history: History, jobs: Iterable[Job], now: float) -> list[Timeline]:
+def _timelines(
+    history: History, jobs: Iterable[Job], now: float
+) -> dict[tuple[str, str], Timeline]:
+    """Return the timelines of jobs, each once, by scheduler and id."""
     known = {_key(job): job for job in jobs}
     details = {key: gather.detail(history, job) for key, job in known.items()}
     bounds = Bounds.for_leases(sum(len(detail.parts) for detail in details.values()))
-    return [
-        timeline(detail, key, f"job-{number}", now, bounds)
+    return {
+        key: timeline(known[key], detail, f"job-{number}", now, bounds)
         for number, (key, detail) in enumerate(details.items(), 1)
-    ]
+    }
 
 
-def _told(whole: Summed, timelines: Sequence[Timeline]) -> str:
+def _told(whole: Summed, timelines: int) -> str:
     return (
-        f"This page adds up {whole.jobs:,} ended jobs; {len(timelines)} of those that ran have a "
+        f"This page adds up {whole.jobs:,} ended jobs; {timelines} of those that ran have a "
         f"timeline: the {MOST_RANKED} that held most without using it and the {MOST_RANKED} that "
         "gave most back. Any other one is shown by `hotslot job ID`."
     )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil, fsum
 from typing import Any
 
 from hotslot.model import Event, ResultKind, Sample
 from hotslot.record.thin import GAP_S, thin
-from hotslot.report.efficiency import task_id
+from hotslot.report.efficiency import Job, task_id
 from hotslot.report.forms import LONGEST_NAME
 from hotslot.report.job import JobDetail, PartDetail
 from hotslot.report.words import clock, core_hours, duration, many, percent, plain, short
 
 LONGEST_REASON = 160
+
+MISSING = (
+    "What it used is not kept any more (`hotslot prune`); what it held is drawn from its changes."
+)
+NOTHING_KEPT = "Its course is not kept any more (`hotslot prune`); its sums are."
 
 Series = Sequence[Sequence[float | None]]
 
@@ -77,7 +83,6 @@ class Part:
 class Timeline:
     """One job."""
 
-    key: tuple[str, str]
     anchor: str
     id: str
     name: str
@@ -87,32 +92,27 @@ class Timeline:
     charts: dict[str, Chart] = field(default_factory=dict)
 
 
-def timeline(
-    detail: JobDetail, key: tuple[str, str], anchor: str, now: float, bounds: Bounds
-) -> Timeline:
-    """Return a job's timelines; ``anchor`` is its id on the page."""
-    job = detail.job
+def timeline(job: Job, detail: JobDetail, anchor: str, now: float, bounds: Bounds) -> Timeline:
+    """Return a job's timelines, of those of its parts that ``detail`` has; ``anchor`` is its id."""
     parts, charts = [], {}
     for number, one in enumerate(detail.parts, 1):
         name = f"{anchor}-{number}"
         parts.append(_part(one, name, len(detail.parts), bounds))
-        if one.samples:
+        if one.samples or one.events:
             charts[name] = _chart(one, bounds)
     first = job.first
     return Timeline(
-        key=key,
         anchor=anchor,
         id=short(job.id, LONGEST_NAME),
         name=short(first.name, LONGEST_NAME) if first.name else "",
         user=short(first.user, LONGEST_NAME) if first.user else "an unknown user",
-        words=_words(detail, now),
+        words=_words(job, len(detail.parts), now),
         parts=parts,
         charts=charts,
     )
 
 
-def _words(detail: JobDetail, now: float) -> str:
-    job = detail.job
+def _words(job: Job, shown: int, now: float) -> str:
     of = job.figures
     ran = duration(max(0.0, (job.closed_at or now) - job.opened_at))
     end = "still runs" if job.is_open else f"ended as {plain(short(job.state, LONGEST_NAME))}"
@@ -124,8 +124,12 @@ def _words(detail: JobDetail, now: float) -> str:
         if of.saturated_s
         else ""
     )
-    left = len(job.parts) - len(detail.parts)
-    more = f" Of its parts, the last {len(detail.parts)} are below." if left > 0 else ""
+    parts = len(job.parts)
+    more = (
+        f" Of its {parts} parts, the {shown} that held most without using it are below."
+        if parts > shown
+        else ""
+    )
     return (
         f"Started {clock(job.opened_at)}, {end} after {ran}. Asked for "
         f"{many(job.requested_vcpus, 'CPU')}: {core_hours(of.requested_core_s)} core-hours; held "
@@ -146,9 +150,8 @@ def _part(part: PartDetail, anchor: str, of: int, bounds: Bounds) -> Part:
         anchor=anchor,
         worker=short(placement.worker, LONGEST_NAME),
         which=f", {short(task_id(placement), 24)}, run {placement.run}" if of > 1 else "",
-        drawn=bool(part.samples),
-        missing="Its course is not kept any more (`hotslot prune`), or it has many parts; "
-        "its sums and events are.",
+        drawn=bool(part.samples or part.events),
+        missing="" if part.samples else MISSING if part.events else NOTHING_KEPT,
         events=[_line(event, start) for event in shown],
         count=many(len(part.events), "change"),
         left_out=f"{many(left, 'later one')} not shown; `hotslot job ID` has all" if left else "",
@@ -174,7 +177,11 @@ def _reason(event: Event) -> str:
 def _chart(part: PartDetail, bounds: Bounds) -> Chart:
     request, start = float(part.row.lease.request), part.row.lease.opened_at
     return Chart(
-        data=_curves(thin(part.samples, bounds.points), request, start),
+        data=(
+            _curves(_fewer(part.samples, bounds.points), request, start)
+            if part.samples
+            else _from_events(part, bounds.points)
+        ),
         start=start,
         events=[
             {
@@ -189,6 +196,43 @@ def _chart(part: PartDetail, bounds: Bounds) -> Chart:
             for event in part.events[: bounds.events]
         ],
     )
+
+
+def _fewer(samples: Sequence[Sample], points: int) -> list[Sample]:
+    """Return at most twice so many samples; where vCPUs changed more often than that, means over
+    equally many, so that held lies between what it was."""
+    kept = thin(samples, points)
+    if len(kept) <= 2 * points:
+        return kept
+    size = ceil(len(kept) / points)
+    return [_mean(kept[first : first + size]) for first in range(0, len(kept), size)]
+
+
+def _mean(run: Sequence[Sample]) -> Sample:
+    span_s = fsum(one.interval_s for one in run)
+    held, used, waited = (
+        fsum(getattr(one, name) * one.interval_s for one in run) / span_s
+        for name in ("held_cores", "used_cores", "waited_cores")
+    )
+    return Sample(run[-1].at, span_s, run[-1].granted_vcpus, held, used, waited)
+
+
+def _from_events(part: PartDetail, points: int) -> Series:
+    """Return what was held as its changes tell it; what was used is not known.
+
+    Worked: from 1 to 8 vCPUs after 1 s, to 4 after 60 s, ended after 100 s: 1 until 1 s, 8 until
+    60 s, 4 until 100 s. Of more than ``points`` changes, every second, third and so on is drawn.
+    """
+    lease = part.row.lease
+    events = part.events[:: ceil(len(part.events) / points)]
+    end = lease.closed_at or events[-1].at
+    times, held = [0.0], [float(events[0].from_vcpus)]
+    for event, until in zip(events, [*(e.at for e in events[1:]), end], strict=True):
+        after = max(times[-1], event.at - lease.opened_at)
+        times += [after, max(after, until - lease.opened_at)]
+        held += [held[-1], float(event.got_vcpus)]
+    used = [None] * len(times)
+    return [[round(one, 3) for one in times], used, held, [float(lease.request)] * len(times)]
 
 
 def _curves(samples: Sequence[Sample], request: float, start: float) -> Series:
