@@ -5,8 +5,11 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from hotslot.report.period import Period
 from hotslot.report.user import UserSummary, suggestions, summary
 from report.week import DAY, MONDAY, week
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reports.md"
 Golden = Callable[[str, object], None]
 PERIOD = Period(MONDAY, MONDAY + 7 * DAY)
 MAIL = Mail("alice@example.org", "hotslot@example.org", PERIOD.until, "<1@example.org>")
@@ -89,3 +93,28 @@ def test_lines_end_as_sendmail_takes_them(history: History) -> None:
     raw = message(told(history, "alice"), MAIL)
     assert b"\r" not in raw
     assert raw.startswith(b"From: hotslot@")
+
+
+def test_the_documented_script_writes_to_every_user_who_had_jobs(tmp_path: Path) -> None:
+    week(tmp_path / "hotslot.db")
+    (tmp_path / "hotslot.yaml").write_text(
+        "workers: [{name: w1, ceiling: 8}]\ndriver: {name: qemu, qmp_socket: '/x/{vm}'}\n"
+        f"scheduler: {{name: slurm}}\nrecord: {{database: {tmp_path / 'hotslot.db'}}}\n"
+    )
+    (script,) = re.findall(r"^```sh\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+    script = script.replace("--mail", "--mail --since 2026-11-09").replace(
+        "users --json", "users --json --since 2026-11-09"
+    )
+    for name, does in {
+        "hotslot": f'exec {sys.executable} -c "from hotslot.cli import main; main()" "$@"',
+        "sendmail": f"exec cat >> {tmp_path}/sent",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOTSLOT_CONFIG": str(tmp_path / "hotslot.yaml")}
+    done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    recipients = re.findall(r"^To: (.*)$", (tmp_path / "sent").read_text(), re.M)
+    assert sorted(recipients) == [
+        f"{name}@example.org" for name in ("alice", "bob", "carol", "dave")
+    ]
