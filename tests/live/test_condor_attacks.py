@@ -74,7 +74,8 @@ def test_forged_results_do_not_last(condor_cluster: CondorCluster) -> None:
 def test_hooks_that_a_job_calls_itself_end_nothing(condor_cluster: CondorCluster) -> None:
     cluster = condor_cluster
     call = "cat .job.ad | /usr/lib/hotslot/condor-job-exit; echo $?"
-    script = f"cd $_CONDOR_SCRATCH_DIR; {call}; {call}; touch /home/alice/called.$(Cluster); sleep 45"
+    mark = "touch /home/alice/called.$(Cluster)"
+    script = f"cd $_CONDOR_SCRATCH_DIR; {call}; {call}; {mark}; sleep 45"
     job = cluster.submit(script, cpus=3)
     cluster.wait_file(f"called.{job.partition('.')[0]}")
     (row,) = cluster.leases_of(job)

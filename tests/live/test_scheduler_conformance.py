@@ -25,8 +25,10 @@ class TestSlurmCommands(SlurmConformance):
     """squeue, scontrol and slurmctld of the testbed."""
 
 
-def figures(held: int) -> str:
-    return f"asked 4, held {held} core-s, used 150 core-s, peak 3.9, 2 changes"
+def figures(**held: int) -> str:
+    """Return the comment of these workers, as sacct shows it."""
+    entries = "".join(f",`{worker}`:[4,{core_s},150,3.9,2]" for worker, core_s in held.items())
+    return f"{{`hotslot`:1{entries}}}"
 
 
 def _comment(stage: LiveStage, job: str) -> str:
@@ -39,9 +41,7 @@ def test_a_summary_is_shown_by_sacct_for_each_worker(stage: LiveStage) -> None:
     for placement in sorted(scene.of("two"), key=lambda p: p.worker):
         scene.scheduler.write_back([run_summary(placement, held=placement.cpus)])
     first, second = sorted(scene.of("two"), key=lambda p: p.worker)
-    expected = (
-        f"hotslot {first.worker}: {figures(first.cpus)}; {second.worker}: {figures(second.cpus)}"
-    )
+    expected = figures(**{first.worker: first.cpus, second.worker: second.cpus})
     assert _comment(stage, scene.jobs["two"]) == expected
 
 
@@ -49,7 +49,7 @@ def test_a_summary_goes_to_one_task_of_an_array(stage: LiveStage) -> None:
     scene = stage.scene("array")
     [one] = scene.of("1")
     scene.scheduler.write_back([run_summary(one, held=1)])
-    assert _comment(stage, f"{one.array_job_id}_1") == f"hotslot {one.worker}: {figures(1)}"
+    assert _comment(stage, f"{one.array_job_id}_1") == figures(**{one.worker: 1})
     assert _comment(stage, f"{one.array_job_id}_0") == ""
 
 
@@ -58,7 +58,7 @@ def test_a_summary_goes_to_one_part_of_a_heterogeneous_job(stage: LiveStage) -> 
     [leader] = scene.of("leader")
     scene.scheduler.write_back([run_summary(leader, held=2)])
     said = _comment(stage, scene.jobs["leader"]).splitlines()
-    assert said == [f"hotslot {leader.worker}: {figures(2)}"]
+    assert said == [figures(**{leader.worker: 2})]
 
 
 def test_a_comment_of_somebody_else_is_kept(stage: LiveStage) -> None:

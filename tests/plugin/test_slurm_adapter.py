@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from hotslot.schedulers import connect as connect_by_name
 from hotslot_plugin.slurm import Slurm, accounting_id, connect
 from hotslot_plugin.slurm_comment import LENGTH_MAX, ForeignComment, merged
 
-FIGURES = "asked 4, held 260 core-s, used 150 core-s, peak 3.9, 2 changes"
+FIGURES = "[4,260,150,3.9,2]"
 
 
 def slurm(tmp_path: Path, script: str) -> Slurm:
@@ -49,9 +50,9 @@ def test_a_resume_that_is_not_allowed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_summary_is_added_to_what_other_workers_said(tmp_path: Path) -> None:
-    there = 'case "$1" in sacct) echo "hotslot w1: held 2";; esac'
+    there = """case "$1" in sacct) echo '{`hotslot`:1,`w1`:[4,2,1,1.0,0]}';; esac"""
     slurm(tmp_path, there).write_back([run_summary(placement("12", "w2"))])
-    comment = f"AdminComment=hotslot w1: held 2; w2: {FIGURES}"
+    comment = f'AdminComment={{"hotslot":1,"w1":[4,2,1,1.0,0],"w2":{FIGURES}}}'
     assert said(tmp_path) == [
         "sacct -n -P -X -j 12 --format=AdminComment",
         f"sacctmgr -i modify job where jobid=12 set {comment}",
@@ -94,34 +95,49 @@ def test_what_is_no_job_id_never_reaches_accounting(tmp_path: Path, job_id: str)
 
 
 def test_an_entry_is_replaced_by_its_newer_one() -> None:
-    comment = merged("hotslot w1: held 2; w2: held 1", run_summary(placement(worker="w1")))
-    assert comment == f"hotslot w2: held 1; w1: {FIGURES}"
+    before = "{`hotslot`:1,`w1`:[4,2,1,1.0,0],`w2`:[4,1,1,1.0,0]}"
+    comment = merged(before, run_summary(placement(worker="w1")))
+    assert comment == f'{{"hotslot":1,"w2":[4,1,1,1.0,0],"w1":{FIGURES}}}'
 
 
 def test_the_runs_of_a_requeued_job_are_told_apart() -> None:
     comment = merged("", run_summary(placement(worker="w1")))
     assert merged(comment, run_summary(placement(worker="w1", run=1))) == (
-        f"hotslot w1: {FIGURES}; w1 run 1: {FIGURES}"
+        f'{{"hotslot":1,"w1":{FIGURES},"w1/1":{FIGURES}}}'
     )
 
 
-@given(st.lists(st.floats(0, 1e12), max_size=60))
-def test_a_comment_is_bounded_plain_and_keeps_the_newest(held: list[float]) -> None:
+@given(st.lists(st.floats(0, 1e12), min_size=1, max_size=60))
+def test_a_comment_is_short_json_that_keeps_the_newest_and_loses_no_sum(held: list[float]) -> None:
     comment = ""
     for count, core_s in enumerate(held):
         comment = merged(comment, run_summary(placement(worker=f"w{count}"), held=core_s))
-        assert f"w{count}: " in comment
+        assert f'"w{count}":' in comment
+        comment = comment.replace('"', "`")  # as Slurm keeps it
     assert len(comment) <= LENGTH_MAX
-    assert not set(comment) & set("|\"'\\`\n")
-    assert comment.isascii()
+    told = json.loads(comment.replace("`", '"'))
+    assert told.pop("hotslot") == 1
+    assert sum(entry[0] for entry in told.values()) == 4 * len(held)
+    assert sum(entry[1] for entry in told.values()) == sum(map(round, held))
 
 
-@given(st.text(min_size=1, max_size=50))
+@given(
+    st.text(min_size=1, max_size=50)
+    | st.builds(json.dumps, st.dictionaries(st.text(), st.integers()))
+)
 def test_any_comment_before_is_ours_or_foreign(before: str) -> None:
     try:
-        assert merged(before, run_summary()).startswith("hotslot ")
+        assert merged(before, run_summary()).startswith('{"hotslot":1,')
     except ForeignComment:
-        assert not before.strip().startswith("hotslot ")
+        assert before.strip()
+
+
+@pytest.mark.parametrize(
+    "entry", ["1", "[1,2]", "[1,2,3,4,true]", "[1,2,3,4,1e99]", '["a",2,3,4,5]']
+)
+def test_what_is_no_entry_is_dropped(entry: str) -> None:
+    before = f'{{"hotslot":1,"w9":{entry}}}'
+    assert merged(before, run_summary()) == f'{{"hotslot":1,"w1":{FIGURES}}}'
 
 
 @pytest.mark.parametrize(
