@@ -101,7 +101,7 @@ def test_the_documented_script_writes_to_every_user_who_had_jobs(tmp_path: Path)
         "workers: [{name: w1, ceiling: 8}]\ndriver: {name: qemu, qmp_socket: '/x/{vm}'}\n"
         f"scheduler: {{name: slurm}}\nrecord: {{database: {tmp_path / 'hotslot.db'}}}\n"
     )
-    (script,) = re.findall(r"^```sh\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+    (script,) = re.findall(r"^```sh\n(#!.*?)^```", DOCUMENT.read_text(), re.M | re.S)
     script = script.replace("--mail", "--mail --since 2026-11-09").replace(
         "users --json", "users --json --since 2026-11-09"
     )
