@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
-from builders import placement
 from hotslot.decide.limits import limited
 from hotslot.decide.window import Window
-from hotslot.model import CloseReason, Lease, Sample
-from hotslot.record.batch import Batch, LeaseSample
-from hotslot.record.store import Store
+from hotslot.model import Sample
 from hotslot.replay.recorded import decided_again, jobs_from
-from hotslot.replay.traces import Choose, whole
-
-DOCS = Path(__file__).parents[2] / "docs" / "replay.md"
 
 
 def run(loads: list[float], granted: int = 4, interval_s: float = 1.0) -> list[Sample]:
@@ -40,20 +28,3 @@ def test_a_course_keeps_its_core_seconds_whatever_the_interval() -> None:
         wanted = sum(one.used_cores * one.interval_s for one in samples)
         assert abs(jobs.cores.sum() - wanted) <= 0.5 * 4
         assert jobs.cores.max() <= 4 + 1e-9
-
-
-def test_the_lines_of_the_documentation_make_a_set_of_the_record(tmp_path: Path) -> None:
-    store = Store(tmp_path / "hotslot.db")
-    for number, loads in enumerate([[1.0] * 90, [3.0] * 70], start=1):
-        samples = run(loads)
-        opened, closed = 1000.0 + number, samples[-1].at + number
-        lease = Lease(number, placement(str(number)), opened, closed, CloseReason.ENDED)
-        seen = tuple(LeaseSample(number, one) for one in samples)
-        store.append(Batch(leases=(lease,), samples=seen))
-    store.close()
-    (lines,) = re.findall("```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    lines = lines.replace("/var/lib/hotslot/hotslot.db", str(tmp_path / "hotslot.db"))
-    subprocess.run([sys.executable, "-c", lines], check=True, cwd=tmp_path, env=dict(os.environ))
-    jobs = whole(tmp_path / "traces" / "mine", Choose(everything=True))
-    assert (jobs.n.tolist(), jobs.cap.tolist()) == ([90, 70], [4, 4])
-    assert jobs.cores.sum() == 90 + 210
