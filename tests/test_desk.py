@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Collection, Mapping, Sequence
 
 import pytest
@@ -72,15 +73,35 @@ async def test_jobs_that_start_together_share_one_call() -> None:
     assert len(scheduler.asked) == 1
 
 
-async def test_calls_keep_their_distance() -> None:
-    scheduler = CountingScheduler(placement("1"))
-    desk = Desk(scheduler, ["w1"], gap_s=0.05)
-    began = asyncio.get_running_loop().time()
+async def test_look_ups_keep_their_distance_and_wait_for_no_other_question() -> None:
+    desk = Desk(CountingScheduler(placement("1")), ["w1"], gap_s=0.1)
+    clock = asyncio.get_running_loop().time
+    began = clock()
     await desk.job("1")
     await desk.job("1")
-    await desk.everyone()
-    assert asyncio.get_running_loop().time() - began >= 0.1
-    assert desk.calls == 3
+    assert clock() - began >= 0.1
+    others = [asyncio.create_task(desk.everyone()) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    began = clock()
+    await desk.job("1")
+    assert clock() - began < 0.4
+    await asyncio.gather(*others)
+
+
+async def test_no_start_waits_for_figures_to_be_written() -> None:
+    writing = threading.Event()
+
+    class Slow(CountingScheduler):
+        def write_back(self, summaries: Sequence[RunSummary]) -> None:
+            writing.wait(10)
+
+    desk = Desk(Slow(placement("1")), ["w1"], gap_s=0)
+    task = asyncio.create_task(desk.write_back([], urgent=False))
+    await asyncio.sleep(0)
+    assert await desk.job("1") == [placement("1")]
+    assert not task.done()
+    writing.set()
+    await task
 
 
 async def test_an_unknown_job_has_no_placements() -> None:

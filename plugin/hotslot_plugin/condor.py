@@ -7,8 +7,11 @@ hotslot.yaml is the startd's ``Machine``, or that name's first label; a job's is
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from threading import Lock
+from typing import Concatenate, ParamSpec, TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
@@ -38,6 +41,23 @@ PER_QUESTION = 100
 """Jobs that are asked for at once."""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _alone(
+    method: Callable[Concatenate[HTCondor, P], T],
+) -> Callable[Concatenate[HTCondor, P], T]:
+    """Let one call at a time use the bindings: their time limit is a call's."""
+
+    @functools.wraps(method)
+    def alone(self: HTCondor, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return alone
+
+
 class HTCondor:
     """One HTCondor pool."""
 
@@ -45,12 +65,14 @@ class HTCondor:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.lock = Lock()
         self._limits: dict[str, int] = {}
         self._kick_again = False
         self._crowded: set[str] = set()
 
     # --- who is where ---------------------------------------------------------------------------
 
+    @_alone
     def placements(
         self, workers: Collection[str], job_ids: Collection[str] = ()
     ) -> Sequence[Placement]:
@@ -77,6 +99,7 @@ class HTCondor:
         here = [p for p in told if p.worker in startds]
         return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
 
+    @_alone
     def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
         """Return the state of these workers, by their startds' own words.
 
@@ -101,6 +124,7 @@ class HTCondor:
 
     # --- what may start -------------------------------------------------------------------------
 
+    @_alone
     def queue(self, workers: Collection[str]) -> Queue:
         """Return each worker's CPUs in use and admitted, and the idle jobs; see Scheduler.
 
@@ -125,6 +149,7 @@ class HTCondor:
         self._kick({group.name: group.limit for group in groups})
         return Queue(groups, jobs)
 
+    @_alone
     def offer(self, limits: Mapping[str, int]) -> None:
         """Tell schedds with waiting jobs that it may be worth while to negotiate.
 
@@ -138,6 +163,7 @@ class HTCondor:
 
     # --- figures --------------------------------------------------------------------------------
 
+    @_alone
     def write_back(self, summaries: Sequence[RunSummary]) -> None:
         """Put figures into jobs' ads in the queue, from where the history has them.
 
@@ -192,6 +218,7 @@ class HTCondor:
 
     # --- the rest -------------------------------------------------------------------------------
 
+    @_alone
     def check(
         self,
         workers: Collection[str],

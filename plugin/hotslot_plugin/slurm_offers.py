@@ -42,8 +42,9 @@ class Offers:
         if not self._partition or not workers:
             return Queue(())
         used, limit = self._cpus()
-        words = ("--noheader", "--local", "--states=PENDING", "--sort=-p,V", f"--format={_FORMAT}")
-        lines = self._ask("squeue", *words, f"--partition={self._partition}").splitlines()
+        which = ("--states=PENDING", f"--partition={self._partition}")
+        words = ("--noheader", "--local", *which, "--sort=-p,V,i", f"--format={_FORMAT}")
+        lines = self._ask("squeue", *words).splitlines()
         waiting = [job for line in lines for job in waiting_of(line)]
         group = Group(self._partition, tuple(workers), used, limit)
         return Queue((group,), tuple(waiting[:WAITING_MAX]))

@@ -1,4 +1,5 @@
-"""Asking the scheduler, politely: one call at a time, at most one a second, questions combined.
+"""Asking the scheduler, politely: one call at a time, questions combined; at most one look-up for
+starting jobs a second, and one call of any other kind.
 
 Twenty jobs that start in one second cost the controller one call, not twenty.
 """
@@ -42,7 +43,9 @@ class Desk:
         self._gap_s = gap_s
         self._wall = wall
         self._turn = asyncio.Lock()
-        self._last_call = float("-inf")
+        self._writing = asyncio.Lock()
+        self._others = asyncio.Lock()
+        self._last_look = self._last_other = float("-inf")
         self._asked: dict[str, asyncio.Future[list[Placement]]] = {}
         self._answering: asyncio.Task[None] | None = None
         self.silent_since: float | None = None
@@ -80,11 +83,15 @@ class Desk:
         await self._call(lambda: self._scheduler.offer(limits))
 
     async def write_back(self, summaries: Sequence[RunSummary], *, urgent: bool) -> None:
-        """Put runs' figures where the scheduler's tools show them; jobs that start go before,
-        unless it is urgent."""
+        """Put runs' figures where the scheduler's tools show them.
+
+        Beside all other questions, so that no job's start waits for another one's figures; what is
+        not urgent lets look-ups go before.
+        """
         if not urgent and self._answering is not None and not self._answering.done():
             await asyncio.wait([self._answering], timeout=YIELD_S)
-        await self._call(lambda: self._scheduler.write_back(summaries))
+        async with self._writing:
+            await self._ask(lambda: self._scheduler.write_back(summaries))
 
     async def close(self) -> None:
         """End what is being asked; those who wait are told."""
@@ -98,8 +105,9 @@ class Desk:
 
     async def _answer(self) -> None:
         while self._asked:
+            await self._wait_until(self._last_look + self._gap_s)
             async with self._turn:
-                await self._wait_for_the_gap()
+                self._last_look = time.monotonic()
                 batch, self._asked = self._asked, {}
                 try:
                     found = await self._ask(partial(self._placements, tuple(batch)))
@@ -119,18 +127,21 @@ class Desk:
         return self._scheduler.placements(self.workers, job_ids)
 
     async def _call(self, call: Callable[[], T]) -> T:
-        async with self._turn:
-            await self._wait_for_the_gap()
-            return await self._ask(call)
+        """Ask something else than for a starting job: at a pace of its own, so that no start waits
+        for more than the call that is under way."""
+        async with self._others:
+            await self._wait_until(self._last_other + self._gap_s)
+            async with self._turn:
+                self._last_other = time.monotonic()
+                return await self._ask(call)
 
-    async def _wait_for_the_gap(self) -> None:
-        rest_s = self._last_call + self._gap_s - time.monotonic()
+    async def _wait_until(self, monotonic_s: float) -> None:
+        rest_s = monotonic_s - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
 
     async def _ask(self, call: Callable[[], T]) -> T:
         """Make one call in a thread; the adapter's own time limit ends it."""
-        self._last_call = time.monotonic()
         self.calls += 1
         try:
             answer = await asyncio.to_thread(call)

@@ -71,7 +71,8 @@ class Scheduler(Protocol):
         ...
 
     def write_back(self, summaries: Sequence[RunSummary]) -> None:
-        """Put runs' figures where the scheduler's own tools show them; safe to repeat.
+        """Put runs' figures where the scheduler's own tools show them; safe to repeat, and to call
+        while another call runs.
 
         A job that the scheduler has forgotten is passed over. Raises SchedulerError that names
         those that could not be written, when all others are.

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,11 +192,18 @@ with Testbed(workers=1, vcpus=2, hooks=False) as bed:
 """
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose sockets have names that the kernel takes: 107 characters at most."""
+    with tempfile.TemporaryDirectory(prefix="hs-") as path:
+        yield Path(path)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_survives_the_end_of_the_owner(how: signal.Signals, tmp_path: Path) -> None:
+def test_nothing_survives_the_end_of_the_owner(how: signal.Signals, short_path: Path) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER],
-        env={**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(short_path)},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
