@@ -17,7 +17,15 @@ AGENT_WAIT_S = 20
 
 HERE = Path(__file__).parent
 
-ALONE = ("test_vbox", "test_virtualbox", "test_load", "test_condor_load", "test_replay_agrees")
+ALONE = (
+    "test_vbox",
+    "test_virtualbox",
+    "test_load",
+    "test_condor_load",
+    "test_hook_share",
+    "test_reports",
+    "test_replay_agrees",
+)
 """Tests whose figures need the machine for themselves: they run one after the other."""
 
 _TAKEN: list[str] = []
