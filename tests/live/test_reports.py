@@ -141,17 +141,6 @@ def test_used_is_what_seff_says_and_what_the_guest_does_itself(
         )
 
 
-def test_seff_itself_agrees_where_there_is_one(cluster: Cluster, ran: dict[str, str]) -> None:
-    there = cluster.bed.run(["sh", "-c", "command -v seff || true"], user="root").stdout.strip()
-    if not there:
-        pytest.skip("this Slurm's packages have no seff: its formula is in the test above")
-    said = cluster.bed.run([there, ran["half"]], user="root").stdout
-    found = re.search(r"CPU Efficiency: ([\d.]+)% of", said)
-    assert found, said
-    used, allocated = seff(cluster, ran["half"])
-    assert float(found[1]) == pytest.approx(100 * used / allocated, abs=3)
-
-
 def test_a_user_s_sums_are_those_of_their_jobs(cluster: Cluster, ran: dict[str, str]) -> None:
     jobs = cluster.json("report", "jobs", "--since", "1h", "--limit", "1000")["rows"]
     ended = [row for row in jobs if row["state"] != "running"]
