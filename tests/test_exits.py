@@ -10,6 +10,7 @@ from fakes.virtual_time import in_virtual_time
 from hotslot.errors import SchedulerError
 from hotslot.exits import Exits
 from hotslot.model import JobPhase, Lease, Placement, RunSummary
+from hotslot.schedulers import NotWritten
 from hotslot.writeback import TRIES, WriteBack
 from test_desk import CountingScheduler
 from test_loop import World, now
@@ -145,6 +146,27 @@ async def test_what_is_never_taken_is_given_up() -> None:
     site.writer.later(run_summary())
     await asyncio.sleep(60)
     assert len(site.scheduler.written) == 1
+    running.cancel()
+
+
+@in_virtual_time
+async def test_what_is_taken_is_not_written_again_with_what_is_not() -> None:
+    site = Site()
+    running = asyncio.create_task(site.writer.run())
+    taken, foreign = run_summary(placement("1")), run_summary(placement("2"))
+    times: list[int] = []
+
+    def write_back(summaries: Sequence[RunSummary]) -> None:
+        times.append(len(summaries))
+        if foreign in summaries:
+            raise NotWritten({foreign.placement.key: "somebody else's comment"})
+
+    site.scheduler.write_back = write_back  # type: ignore[method-assign]
+    site.writer.later(taken)
+    site.writer.later(foreign)
+    await asyncio.sleep(600)
+    assert times == [2] + [1] * (TRIES - 1)
+    assert (site.writer.waiting, site.writer.given_up) == (0, 1)
     running.cancel()
 
 

@@ -120,7 +120,10 @@ class FakeCondor(CountingScheduler):
 class Site:
     """A host of 8 cores with two workers of each scheduler."""
 
-    def __init__(self, seed: int, slurm_limit: int = 0) -> None:
+    def __init__(
+        self, seed: int, slurm_limit: int = 0, gates: tuple[str, ...] = ("c1", "c2")
+    ) -> None:
+        self._gates = gates
         chance = random.Random(seed)
         self.world = World("w1", "w2", "c1", "c2")
         self.slurm, self.condor = FakeSlurm(chance, slurm_limit), FakeCondor(chance)
@@ -128,12 +131,19 @@ class Site:
             "slurm": DirectDesk(self.slurm, ["w1", "w2"], gap_s=0.5),
             "htcondor": DirectDesk(self.condor, ["c1", "c2"], gap_s=0.5),
         }
-        self.offers = Offers(self.world.loop, self.desks, interval_s=5, wall=now, monotonic=now)
+        self.offers = Offers(
+            self.world.loop,
+            self.desks,
+            interval_s=5,
+            agent_wait_s=20,
+            wall=now,
+            monotonic=now,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Site:
         await self.world.loop.look_at_all()
-        work = [self.offers.run(), *(self.condor.gate(w, self.offers) for w in ("c1", "c2"))]
+        work = [self.offers.run(), *(self.condor.gate(w, self.offers) for w in self._gates)]
         self._tasks = [asyncio.create_task(one) for one in work]
         return self
 
@@ -217,11 +227,54 @@ async def test_a_scheduler_that_does_not_answer_keeps_what_it_had() -> None:
 @in_virtual_time
 async def test_a_scheduler_without_limits_owns_what_its_workers_can_take() -> None:
     async with Site(1) as site:
-        site.slurm.queue = lambda workers: Queue(())  # type: ignore[method-assign]
+        unlimited = Queue((), limited=False)
+        site.slurm.queue = lambda workers: unlimited  # type: ignore[method-assign]
         site.condor.pool.submit(1)
         await site.run(30)
         assert site.condor.pool.started == 0
         assert "slurm may use all cores" in site.offers.problem
+
+
+@in_virtual_time
+async def test_a_scheduler_that_has_not_answered_yet_may_have_promised_everything() -> None:
+    async with Site(1, slurm_limit=8) as site:
+        site.slurm.silent = True
+        site.condor.pool.submit(4)
+        await site.run(60)
+        assert site.condor.pool.started == 0
+        site.slurm.silent = False
+        await site.run(20)
+        assert site.condor.pool.started == 1
+
+
+@in_virtual_time
+async def test_workers_that_nobody_can_ask_take_no_cores_for_ever() -> None:
+    """Their gates may be open from before this agent, but close without an answer."""
+    async with Site(1, slurm_limit=8) as site:
+        site.condor.queue = lambda workers: Queue(())  # type: ignore[method-assign]
+        await site.run(30)
+        assert site.slurm.limit == 0
+        await site.run(90)
+        assert site.slurm.limit == 8
+
+
+@in_virtual_time
+async def test_workers_without_a_vm_take_no_cores() -> None:
+    async with Site(1, slurm_limit=8) as site:
+        site.condor.queue = lambda workers: Queue(())  # type: ignore[method-assign]
+        for name in ("c1", "c2"):
+            site.world.loop.tracks[name].release()
+        await site.run(30)
+        assert site.slurm.limit == 8
+
+
+@in_virtual_time
+async def test_a_scheduler_is_told_of_a_limit_once_not_at_every_look() -> None:
+    async with Site(1, gates=()) as site:
+        told: list[dict[str, int]] = []
+        site.condor.offer = lambda limits: told.append(dict(limits))  # type: ignore[method-assign]
+        await site.run(25)
+        assert told == [{"c1": 4}] * 3, "at once, and again after 10 and 20 s"
 
 
 @in_virtual_time

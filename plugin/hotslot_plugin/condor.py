@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
-from hotslot.schedulers import PartlyUnavailable
+from hotslot.schedulers import NotWritten, PartlyUnavailable
 from hotslot_plugin import (
     condor_ad,
     condor_check,
@@ -185,13 +185,12 @@ class HTCondor:
             return
         self._pool.begin()
         known = self._pool.schedds()
-        problems = [
-            words
-            for schedd, jobs in by_schedd.items()
-            if schedd in known and (words := self._write_to(schedd, jobs))
-        ]
+        problems: dict[tuple[str, str, int, str], str] = {}
+        for schedd, jobs in by_schedd.items():
+            if schedd in known and (words := self._write_to(schedd, jobs)):
+                problems |= {one.placement.key: words for many in jobs.values() for one in many}
         if problems:
-            raise SchedulerError("; ".join(problems))
+            raise NotWritten(problems)
 
     def _write_to(self, schedd: str, jobs: Mapping[str, Sequence[RunSummary]]) -> str:
         """Write what is not as it should be, look again, say what remains."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
+from hotslot.schedulers import NotWritten
 from hotslot_plugin import slurm_check, slurm_comment, slurm_json, slurm_settings
 from hotslot_plugin.slurm_command import Command, failure
 from hotslot_plugin.slurm_hostlist import NODE
@@ -73,11 +74,11 @@ class Slurm:
         """Put summaries into the jobs' AdminComment, which sacct shows; two calls to slurmdbd each.
 
         Through sacctmgr: scontrol refuses as soon as a job is completing, and what it set before
-        replaces what sacctmgr set. A comment of somebody else's is kept, and raised at the end.
+        replaces what sacctmgr set. A comment of somebody else's is kept, and told at the end.
         """
-        problems = [words for summary in summaries if (words := self._write_back(summary))]
-        if problems:
-            raise SchedulerError("; ".join(problems))
+        said = {summary.placement.key: self._write_back(summary) for summary in summaries}
+        if problems := {key: words for key, words in said.items() if words}:
+            raise NotWritten(problems)
 
     def _write_back(self, summary: RunSummary) -> str:
         """Write one summary; return why it cannot be, SchedulerUnavailable passes."""

@@ -40,7 +40,7 @@ class Offers:
     def queue(self, workers: Sequence[str]) -> Queue:
         """Return the partition's use and limit, and who waits in it; two calls to slurmctld."""
         if not self._partition or not workers:
-            return Queue(())
+            return Queue((), limited=bool(self._partition))
         used, limit = self._cpus()
         which = ("--states=PENDING", f"--partition={self._partition}")
         words = ("--noheader", "--local", *which, "--sort=-p,V,i", f"--format={_FORMAT}")

@@ -309,10 +309,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A scheduler's share of a host now, and who waits for more of it, first come first."""
+    """A scheduler's share of a host now, and who waits for more of it, first come first.
+
+    ``limited``: hotslot may set limits to it (``Scheduler.offer``); else it has all of its
+    workers' CPUs.
+    """
 
     groups: tuple[Group, ...]
     waiting: tuple[Waiting, ...] = ()
+    limited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ AGAIN_S = 10.0
 SOON_S = 1.0
 """Pause before the next look while a change has not come about yet."""
 
-AWAY_S = 120.0
-"""A group that its scheduler has not told of for so long, with none of its VMs up, has nothing."""
+CLOSED_S = 60.0
+"""So long after ``agent_wait_s`` a gate that got no answer has surely closed."""
 
 
 @dataclass(slots=True)
@@ -36,15 +36,16 @@ class Standing:
     """A group as last told of by its scheduler, at ``seen_at``.
 
     ``aim`` is the limit that it should have. ``given`` is what it was given and has not confirmed
-    yet, at ``given_at``; it is given nothing else before that, so that what the scheduler says is
-    surely an answer to it. Both times are monotonic s.
+    yet; it is given nothing else before that, so that what the scheduler says is surely an answer
+    to it. ``told`` is what its scheduler was told last, at ``told_at``. Times are monotonic s.
     """
 
     group: Group
     seen_at: float
     aim: int
     given: int | None = None
-    given_at: float = 0.0
+    told: int | None = None
+    told_at: float = 0.0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -70,10 +71,20 @@ class Standing:
             self.aim = cpus
             self._wake()
 
-    def give(self, cpus: int, now: float) -> None:
-        """From now on the scheduler may have this limit."""
+    def give(self) -> int:
+        """Return the limit that the scheduler may have from now on."""
+        cpus = self.next
         self.given = None if cpus == self.group.limit else cpus
-        self.given_at = now
+        return cpus
+
+    def tell(self, now: float) -> bool:
+        """Whether it is time to tell the scheduler of its limit, for the first time or again."""
+        if self.aim == self.group.limit:
+            return False
+        if self.told == self.next and now - self.told_at < AGAIN_S:
+            return False
+        self.told, self.told_at = self.next, now
+        return True
 
     async def until_news(self, have: int | None, wait_s: float) -> None:
         """Wait until there is something else to give than ``have``, but not longer."""
@@ -88,7 +99,10 @@ class Standing:
 
 
 class Offers:
-    """The limits of all schedulers of this host; ``problem`` says why they do not move."""
+    """The limits of all schedulers of this host; ``problem`` says why they do not move.
+
+    ``agent_wait_s``: a gate that gets no answer for so long closes.
+    """
 
     def __init__(
         self,
@@ -96,6 +110,7 @@ class Offers:
         desks: Mapping[str, Desk],
         *,
         interval_s: float,
+        agent_wait_s: float,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,9 +121,12 @@ class Offers:
         self._monotonic = monotonic
         self._standing: dict[Key, Standing] = {}
         self._waiting: dict[str, tuple[Waiting, ...]] = {}
-        self._unlimited: set[str] = set()
+        self._owners: set[str] = set(desks)
         self._silent: set[str] = set(desks)
         self._soon = asyncio.Event()
+        self._began = monotonic()
+        self._closed_s = agent_wait_s + CLOSED_S
+        self._problems: list[str] = []
         self.problem = ""
 
     async def run(self) -> None:
@@ -130,20 +148,24 @@ class Offers:
 
     async def once(self) -> bool:
         """Ask all schedulers, and take one step; True when a change is under way."""
+        self._problems = []
         await asyncio.gather(*(self._ask(name, desk) for name, desk in self._desks.items()))
-        if not self._standing:
-            return False
+        if self._standing:
+            await self._step()
+        self._say("; ".join(self._problems))
+        return any(one.aim != one.group.limit for one in self._standing.values())
+
+    async def _step(self) -> None:
         cores = self._loop.host_cores - self._owned()
         if cores <= 0:
-            names = ", ".join(sorted(self._unlimited))
-            self._say(f"{names} may use all cores of this host: it has no limit that hotslot sets")
-        shares = self._shares()
+            names = ", ".join(sorted(self._owners))
+            self._problems.append(f"{names} may use all cores of this host: no limit is known")
+        shares = [self._share(key, one) for key, one in sorted(self._standing.items())]
         want = targets(cores, shares, self._waiting, self._wall())
         for key, cpus in step(cores, shares, want).items():
             self._standing[key].want(cpus)
         for name in self._desks.keys() - self._silent:
             await self._tell(name)
-        return any(one.aim != one.group.limit for one in self._standing.values())
 
     # --- what gates ask -------------------------------------------------------------------------
 
@@ -158,8 +180,7 @@ class Offers:
         if one is None:
             return None
         await one.until_news(have, wait_s)
-        one.give(one.next, self._monotonic())
-        return one.next
+        return one.give()
 
     # --- figures --------------------------------------------------------------------------------
 
@@ -189,7 +210,7 @@ class Offers:
         except SchedulerError as error:
             self._silent.add(name)
             self._waiting.pop(name, None)
-            self._say(f"{name}: {error}")
+            self._problems.append(f"{name}: {error}")
             return
         self._silent.discard(name)
         self._take_in(name, queue)
@@ -197,7 +218,7 @@ class Offers:
     def _take_in(self, name: str, queue: Queue) -> None:
         now = self._monotonic()
         self._waiting[name] = queue.waiting
-        self._unlimited = self._unlimited - {name} | (set() if queue.groups else {name})
+        self._owners = self._owners - {name} if queue.limited else self._owners | {name}
         for group in queue.groups:
             one = self._standing.get((name, group.name))
             if one is None:
@@ -209,24 +230,18 @@ class Offers:
         """Set the limits of a scheduler that are not as they should be; those of gates are taken
         by the workers, and the scheduler only hears that it may be worth while to look."""
         now = self._monotonic()
-        limits: dict[str, int] = {}
-        for (scheduler, group), one in self._standing.items():
-            patient = one.given is not None and now - one.given_at < AGAIN_S
-            if scheduler != name or one.aim == one.group.limit or patient:
-                continue
-            limits[group] = one.next
-            if one.group.gated:
-                one.given_at = now
-            else:
-                one.give(limits[group], now)
+        limits = {
+            group: one.next if one.group.gated else one.give()
+            for (scheduler, group), one in self._standing.items()
+            if scheduler == name and one.tell(now)
+        }
         if not limits:
             return
         try:
             await self._desks[name].offer(limits)
         except SchedulerError as error:
-            self._say(f"{name}: {error}")
+            self._problems.append(f"{name}: {error}")
             return
-        self._say("")
         log.info("%s may use: %s", name, ", ".join(f"{g} {n} CPUs" for g, n in limits.items()))
 
     def _gate_of(self, worker: str) -> Standing | None:
@@ -238,23 +253,29 @@ class Offers:
     # --- what stands ----------------------------------------------------------------------------
 
     def _owned(self) -> int:
-        """Return the cores that belong to schedulers whose limits are not hotslot's."""
-        tracks = self._loop.tracks
+        """Return the cores that must be taken for promised though no limit is known.
+
+        Those of a scheduler whose limits are not hotslot's, or that has not answered yet; and, as
+        long as a gate may be open from before this agent, those of a worker that nobody can ask.
+        """
+        known = {worker for one in self._standing.values() for worker in one.group.workers}
+        young = self._monotonic() - self._began < self._closed_s
         return sum(
-            tracks[worker].settings.ceiling
-            for name in self._unlimited
-            for worker in self._desks[name].workers
+            self._loop.tracks[worker].settings.ceiling
+            for name, desk in self._desks.items()
+            for worker in desk.workers
+            if name in self._owners or (young and worker not in known and self._is_up(worker))
         )
 
-    def _shares(self) -> list[Share]:
-        return [self._share(key, one) for key, one in sorted(self._standing.items())]
+    def _is_up(self, worker: str) -> bool:
+        return self._loop.tracks[worker].clock is not None
 
     def _share(self, key: Key, one: Standing) -> Share:
         tracks = [self._loop.tracks[w] for w in one.group.workers if w in self._loop.tracks]
         leases = [self._loop.lease_on(track.name) for track in tracks]
         held = sum(lease.request for lease in leases if lease is not None)
         up = [track for track in tracks if track.clock is not None]
-        if not up and self._monotonic() - one.seen_at > AWAY_S:
+        if not up and self._monotonic() - one.seen_at > self._closed_s:
             return Share(key, held, held, ())
         alone = len(one.group.workers) == 1
         taken = alone and one.group.used > 0

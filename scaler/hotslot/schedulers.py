@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from hotslot.errors import ConfigError, Problem, SchedulerUnavailable
+from hotslot.errors import ConfigError, Problem, SchedulerError, SchedulerUnavailable
 from hotslot.model import Finding, NodeCondition, Placement, Queue, RunSummary
 from hotslot.registry import one_entry_point
 
@@ -23,6 +23,14 @@ class PartlyUnavailable(SchedulerUnavailable):
         super().__init__(words)
         self.unknown = frozenset(unknown)
         self.found = tuple(found)
+
+
+class NotWritten(SchedulerError):
+    """Of the runs whose figures were to be written, those with these ``keys`` were not."""
+
+    def __init__(self, problems: Mapping[tuple[str, str, int, str], str]) -> None:
+        super().__init__("; ".join(dict.fromkeys(problems.values())))
+        self.keys = frozenset(problems)
 
 
 class Scheduler(Protocol):
@@ -56,8 +64,7 @@ class Scheduler(Protocol):
     def queue(self, workers: Collection[str]) -> Queue:
         """Return what the scheduler may use of these workers, and which jobs wait for them.
 
-        A group whose state cannot be asked now is left out. No groups: the scheduler has no
-        limits that hotslot may set (``offer``), all of these workers' CPUs are its own.
+        A group whose state cannot be asked now is left out.
         Jobs that wait for anything but CPUs (a hold, a time, another job) are left out; at most
         the first hundred are told.
         """
@@ -74,8 +81,8 @@ class Scheduler(Protocol):
         """Put runs' figures where the scheduler's own tools show them; safe to repeat, and to call
         while another call runs.
 
-        A job that the scheduler has forgotten is passed over. Raises SchedulerError that names
-        those that could not be written, when all others are.
+        A job that the scheduler has forgotten is passed over. Raises NotWritten for those that
+        could not be written, when all others are.
         """
         ...
 

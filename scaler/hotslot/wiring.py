@@ -117,7 +117,12 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     loop = Loop(
         (), book, Recording(writer), host_cores=cores, boot_id=boot_id, changes=past.changes
     )
-    offers = Offers(loop, desks, interval_s=config.agent.offers_s)
+    offers = Offers(
+        loop,
+        desks,
+        interval_s=config.agent.offers_s,
+        agent_wait_s=config.agent.agent_wait_s,
+    )
     loop.on_close = partial(_closed, writers, offers)
     slots = asyncio.Semaphore(config.agent.actions_at_once)
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}

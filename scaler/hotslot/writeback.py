@@ -12,6 +12,7 @@ import logging
 from hotslot.desk import Desk
 from hotslot.errors import SchedulerError
 from hotslot.model import RunSummary
+from hotslot.schedulers import NotWritten
 
 log = logging.getLogger(__name__)
 
@@ -74,16 +75,24 @@ class WriteBack:
             await self._desk.write_back(list(batch.values()), urgent=False)
         except SchedulerError as error:
             self._once(str(error))
-            for key in batch:
-                self._tries[key] = self._tries.get(key, 0) + 1
-                if self._tries[key] >= TRIES:
-                    self._drop(key)
-            return False
+            left = error.keys & batch.keys() if isinstance(error, NotWritten) else set(batch)
+        else:
+            left = set()
         for key, summary in batch.items():
-            if self._waiting.get(key) is summary:
+            if key in left:
+                self._again(key)
+            elif self._waiting.get(key) is summary:
                 del self._waiting[key]
-            self._tries.pop(key, None)
-        return True
+                self._tries.pop(key, None)
+        return not left
+
+    def _again(self, key: tuple[str, str, int, str]) -> None:
+        """Try once more, after all others; or never again."""
+        self._tries[key] = self._tries.get(key, 0) + 1
+        if self._tries[key] >= TRIES:
+            self._drop(key)
+        elif key in self._waiting:
+            self._waiting[key] = self._waiting.pop(key)
 
     def _drop(self, key: tuple[str, str, int, str]) -> None:
         self._waiting.pop(key, None)
