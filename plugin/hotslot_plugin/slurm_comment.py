@@ -15,7 +15,7 @@ import json
 from hotslot.model import RunSummary
 
 VERSION = 1
-LENGTH_MAX = 200
+LENGTH_MAX = 199
 """A job of many workers or runs keeps its newest entries; the others are added up under ``+``."""
 
 FOLDED = "+"

@@ -52,7 +52,8 @@ class Recorder(Protocol):
 class Loop:
     """The workers of a host, moved by samples, by the scheduler's words and by nothing else.
 
-    ``changes`` are those applied so far to each open lease; ``on_close`` is told of each run's end.
+    ``changes`` are those applied so far to each open lease. ``on_close`` is told of each run's end,
+    ``on_event`` of each attempt's.
     """
 
     def __init__(
@@ -64,14 +65,13 @@ class Loop:
         host_cores: int,
         boot_id: str = "",
         changes: Mapping[int, int] = MappingProxyType({}),
-        on_close: Callable[[RunSummary], None] = lambda _: None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tracks = {track.name: track for track in tracks}
         self.book = book
         self.host_cores = host_cores
-        self.on_close = on_close
+        self.on_close: Callable[[RunSummary], None] = lambda _: None
         self.on_event: Callable[[Event], None] = lambda _: None
         self._recorder = recorder
         self._wall = wall
@@ -188,8 +188,9 @@ class Loop:
         self._note_granted(track)
         self._events.append(event)
         self.on_event(event)
-        if event.lease_id is not None and event.result.kind is ResultKind.APPLIED:
-            self._changes[event.lease_id] += 1
+        lease = self.book.on(event.worker)  # an event may come in after its lease's end
+        if lease is not None and lease.id == event.lease_id:
+            self._changes[lease.id] += event.result.kind is ResultKind.APPLIED
         level = logging.INFO if event.result.kind is ResultKind.APPLIED else logging.WARNING
         log.log(
             level,

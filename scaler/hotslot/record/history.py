@@ -150,7 +150,7 @@ class History:
         parts), or one array task as ``123_4``; where no job is called so, the part of an id
         before ``@``: ``12.0`` or ``12`` for ``12.0@schedd``.
         """
-        return self._leases_called(job) or self._leases_at_any_schedd(job)
+        return self.leases_named(job) or self._leases_at_any_schedd(job)
 
     def _leases_at_any_schedd(self, job: str) -> list[LeaseRow]:
         """Look for ids that go on with ``@`` (the character before A, so that indices serve)."""
@@ -165,7 +165,8 @@ class History:
             {"start": start, "end": end, "only": only},
         )
 
-    def _leases_called(self, job: str) -> list[LeaseRow]:
+    def leases_named(self, job: str) -> list[LeaseRow]:
+        """Return the leases of a job, of all parts, or of an array's task, by the whole id."""
         array, _, task = job.partition("_")
         return self._lease_rows(
             "SELECT * FROM lease_log WHERE id IN ("

@@ -160,7 +160,7 @@ class Store(History):
 
         A closed one is returned as it is, closed: a late poke must not open it again.
         """
-        for known in reversed(self.leases_of(placement.job_id)):
+        for known in reversed(self.leases_named(placement.job_id)):
             if is_same_run(known.lease, placement):
                 return known.lease
         lease = Lease(self.last_lease_id() + 1, placement, at)
