@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given
@@ -139,4 +139,20 @@ def test_at_most_one_lease_a_worker_and_each_closed_once(steps: list[tuple[str, 
     still_open = [lease for lease in ledger.leases.values() if lease.closed_at is None]
     assert [lease.id for lease in still_open] == [lease.id for lease in book.all()]
     assert len(still_open) <= 1
-    assert all(dataclasses.astuple(lease) for lease in still_open)
+    assert all(astuple(lease) for lease in still_open)
+
+
+def test_a_later_run_tells_how_this_one_ended_and_nothing_else_of_it(book: LeaseBook) -> None:
+    first = opened(book, placement())
+    again = replace(placement(run=1, worker="w2"), started_at=19.0, before="EVICTED")
+    closed = book.close(first, 120, CloseReason.REQUEUED, again)
+    assert closed.placement == replace(first.placement, phase=JobPhase.ENDED, outcome="EVICTED")
+
+
+def test_who_takes_a_jobs_place_says_how_it_ended_only_if_it_is_the_same_job(
+    book: LeaseBook, ledger: MemoryLedger
+) -> None:
+    opened(book, placement("1"))
+    opened(book, replace(placement("1", run=1), before="REQUEUED"), 150)
+    opened(book, replace(placement("2"), before="REQUEUED"), 160)
+    assert [kept.placement.outcome for kept in ledger.leases.values()] == ["REQUEUED", "", ""]

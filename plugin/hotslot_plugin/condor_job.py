@@ -151,8 +151,7 @@ def placements(
     """Return where a job is, by its startds' words where they are known, else by the schedd's.
 
     ``startds`` are this host's workers, None for one that does not answer; ``silent_s`` says for
-    how long. A job that waits: one without a worker, with the run to come and with the outcome
-    of the last one.
+    how long. A job that waits: one without a worker, with the run to come.
     """
     slots = [
         (worker, slot)
@@ -228,9 +227,10 @@ def _phase(job: CondorJob) -> JobPhase:
 
 def _placed(job: CondorJob, worker: str, phase: JobPhase, cpus: int, run: int) -> Placement:
     over = phase in (JobPhase.ENDING, JobPhase.ENDED)
-    of_active = "EVICTED" if phase is JobPhase.ENDED else ""
-    ran = over or (phase is JobPhase.PENDING and job.matches > 0)
+    gone = phase is JobPhase.ENDED or run < job.matches - 1
+    of_active = "EVICTED" if gone else ""
     facts = job.facts
+    before = facts.outcome if phase is JobPhase.PENDING else "EVICTED"
     return Placement(
         scheduler=facts.scheduler,
         job_id=facts.job_id,
@@ -248,7 +248,8 @@ def _placed(job: CondorJob, worker: str, phase: JobPhase, cpus: int, run: int) -
         ended_at=facts.ended_at if over else None,
         time_limit_s=facts.time_limit_s,
         exit_code=facts.exit_code if over else "",
-        outcome=(of_active if job.active else facts.outcome) if ran else "",
+        outcome=(of_active if job.active else facts.outcome) if over else "",
+        before=before if run > 0 else "",
     )
 
 

@@ -111,10 +111,11 @@ def _phase_on(node: str, job: SlurmJob, phase: JobPhase) -> JobPhase:
 def _placement(job: SlurmJob, worker: str, cpus: int, phase: JobPhase) -> Placement:
     over = phase in (JobPhase.ENDING, JobPhase.ENDED) and not job.requeued
     waiting = phase is JobPhase.PENDING
+    run = max(0, job.restarts - job.requeued)
     return Placement(
         scheduler="slurm",
         job_id=job.job_id,
-        run=max(0, job.restarts - job.requeued),
+        run=run,
         worker=worker,
         cpus=cpus,
         phase=phase,
@@ -131,6 +132,7 @@ def _placement(job: SlurmJob, worker: str, cpus: int, phase: JobPhase) -> Placem
         time_limit_s=job.time_limit_s,
         exit_code=job.exit_code if over else "",
         outcome=_outcome(job),
+        before="REQUEUED" if run > 0 else "",
     )
 
 

@@ -53,7 +53,8 @@ class LeaseBook:
             self._open[placement.worker] = dataclasses.replace(held, placement=placement)
             return self._open[placement.worker]
         if held is not None:
-            self.close(held, at, _replaced_by(held, placement))
+            last = placement if _same_job(held.placement, placement) else None
+            self.close(held, at, _replaced_by(held, placement), last)
         lease = self._ledger.open_lease(placement, at)
         if lease.closed_at is not None:
             return None
@@ -112,8 +113,11 @@ def _replaced_by(lease: Lease, newcomer: Placement) -> CloseReason:
 
 
 def _with_outcome(placement: Placement, last: Placement | None) -> Placement:
-    if last is None:
-        return dataclasses.replace(placement, phase=JobPhase.ENDED)
+    """Add how the run ended; of a later run only what it says of this one."""
+    if last is None or last.run > placement.run:
+        before = last.before if last is not None else ""
+        outcome = before or placement.outcome
+        return dataclasses.replace(placement, phase=JobPhase.ENDED, outcome=outcome)
     return dataclasses.replace(
         placement,
         phase=JobPhase.ENDED,

@@ -182,8 +182,8 @@ class Placement:
 
     ``run`` counts the job's starts (Slurm's restart count), so a requeued job is told from
     its earlier run. ``cpus`` is the part of the request on this worker. ``outcome`` is the
-    scheduler's own word for how the job ended (``COMPLETED``, ``TIMEOUT`` …), '' before; of one
-    that waits again, how its last run ended, if the scheduler says so.
+    scheduler's own word for how the job ended (``COMPLETED``, ``TIMEOUT`` …), '' before;
+    ``before`` is its word for how the run before this one ended, of a job that waits or runs again.
     """
 
     scheduler: str
@@ -205,6 +205,7 @@ class Placement:
     time_limit_s: float | None = None
     exit_code: str = ""
     outcome: str = ""
+    before: str = ""
 
     @property
     def key(self) -> tuple[str, str, int, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -15,10 +13,7 @@ import click
 
 from hotslot.config import load
 from hotslot.options import AGO, SECONDS, Moment
-from hotslot.terminal import as_json, fail, print_json, progress
-
-LONG_S = 2.0
-"""What takes longer shows how far it is."""
+from hotslot.terminal import as_json, fail, patience, print_json
 
 
 class Age(click.ParamType[float]):
@@ -58,7 +53,7 @@ def verify(path: Path, json_: bool) -> None:
     from hotslot.verify import verify as run
 
     database = load(path).record.database
-    with History(database) as history, _slow("comparing {}") as tell:
+    with History(database) as history, patience("comparing", "comparing {}") as tell:
         found = run(history, tell)
     if json_:
         print_json([{**asdict(one), "level": one.level.value} for one in found])
@@ -91,7 +86,7 @@ def prune(path: Path, json_: bool, keep: float, samples: float, dry_run: bool) -
 
     database = load(path).record.database
     kept = Keep.of(time.time(), samples, keep)
-    with _slow("pruned {}") as tell:
+    with patience("pruning", "pruned {}") as tell:
         gone = would_go(database, kept) if dry_run else run(database, kept, tell)
     if json_:
         print_json({**asdict(gone), "dry_run": dry_run})
@@ -142,7 +137,7 @@ def export(
     to_stdout = str(target) == "-"
     if to_stdout and (what == "traces" or form == "parquet"):
         raise click.UsageError("only CSV goes to standard output")
-    with History(load(path).record.database) as history, _slow("written: {}") as tell:
+    with History(load(path).record.database) as history, patience("writing", "written: {}") as tell:
         if what == "traces":
             written = export_traces(history, target, span, tell)
         else:
@@ -153,21 +148,3 @@ def export(
         click.echo(json.dumps({"what": what, "written": written}), err=to_stdout)
     else:
         click.echo(f"{written:,} {'jobs' if what == 'traces' else what}", err=True)
-
-
-@contextmanager
-def _slow(words: str) -> Iterator[Callable[[str], None]]:
-    """Show how far it is on a terminal once it has taken LONG_S."""
-    from contextlib import ExitStack
-
-    began = time.monotonic()
-    with ExitStack() as stack:
-        shown: list[Callable[[str], None]] = []
-
-        def tell(what: str) -> None:
-            if not shown and time.monotonic() - began >= LONG_S:
-                shown.append(stack.enter_context(progress(words.format(what), words)))
-            for one in shown:
-                one(what)
-
-        yield tell

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import socket
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hotslot.config import load
-from hotslot.options import Moment
-from hotslot.terminal import as_json, fail, progress
+from hotslot.report_options import (
+    JOB_SORTS,
+    SUM_SORTS,
+    Form,
+    Out,
+    out_options,
+    rank_options,
+    when_options,
+    whose_options,
+)
+from hotslot.report_out import give, write
+from hotslot.terminal import as_json, fail, patience
 
 if TYPE_CHECKING:
     from hotslot.record.history import History
@@ -25,126 +31,6 @@ if TYPE_CHECKING:
     from hotslot.report.gather import Asked
     from hotslot.report.sheet import Sheet
     from hotslot.report.sheets import What
-
-LONG_S = 2.0
-"""What takes longer shows that it is at work."""
-
-Form = Literal["table", "csv", "json", "md", "parquet"]
-JOB_SORTS = ("newest", "requested", "held", "used", "returned", "borrowed", "idle", "waited",
-             "saturated", "efficiency")  # fmt: skip
-SUM_SORTS = ("name", "jobs", "requested", "held", "used", "returned", "borrowed", "idle",
-             "waited", "saturated", "efficiency")  # fmt: skip
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class When(Moment):
-    """A point in time, also as people say it: ``now``, ``today``, ``yesterday``, ``monday``."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, str) and (at := _said(value.strip().lower())) is not None:
-            return at
-        return super().convert(value, param, ctx)
-
-
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-def _said(word: str) -> float | None:
-    """Return the begin of the day that a word names, the last one of its name; None if it
-    names none."""
-    now = datetime.fromtimestamp(time.time())
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if word == "now":
-        return now.timestamp()
-    if word in DAYS:
-        return (day - timedelta(days=(day.weekday() - DAYS.index(word)) % 7)).timestamp()
-    back = {"today": 0, "yesterday": 1}.get(word)
-    return None if back is None else (day - timedelta(days=back)).timestamp()
-
-
-@dataclass(frozen=True, slots=True)
-class Out:
-    """Where a report goes, and as what."""
-
-    form: Form
-    output: Path | None
-    html: Path | None
-
-    @classmethod
-    def of(cls, form: Form | None, json_: bool, output: Path | None, html: Path | None) -> Out:
-        """Check that the words go together."""
-        if json_ and form not in (None, "json"):
-            raise click.UsageError(f"--json and --format {form} exclude each other")
-        if html is not None and (form or json_ or output):
-            raise click.UsageError("--html FILE goes without --format, --json and --output")
-        form = "json" if json_ else form or _by_ending(output)
-        if form == "parquet" and output is None and sys.stdout.isatty():
-            raise click.UsageError("Parquet is not for a terminal: name a file with --output")
-        return cls(form, output, html)
-
-
-def _by_ending(output: Path | None) -> Form:
-    endings: dict[str, Form] = {
-        ".csv": "csv", ".json": "json", ".md": "md", ".parquet": "parquet"}  # fmt: skip
-    return endings.get(output.suffix, "table") if output else "table"
-
-
-def _out_options(command: F) -> F:
-    options = (
-        click.option("--html", type=click.Path(path_type=Path, dir_okay=False),
-                     help="Write a page of everything into one file, for any browser."),
-        click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
-                     help="Write into a file; its ending says the format."),
-        click.option("--format", "form",
-                     type=click.Choice(["table", "csv", "json", "md", "parquet"]),
-                     help="Default: a table."),
-        as_json,
-    )  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
-
-
-def _whose_options(command: F) -> F:
-    options = (
-        click.option("--state", help="Only these: running, completed, failed, cancelled …"),
-        click.option("--partition", help="Only this partition's jobs."),
-        click.option("--account", help="Only this account's jobs."),
-        click.option("--user", help="Only this user's jobs."),
-    )
-    for option in options:
-        command = option(command)
-    return command
-
-
-def _when_options(command: F) -> F:
-    options = (
-        click.option("--until", type=When(), help="Until when; default: now."),
-        click.option("--since", type=When(), default="7d", show_default=True,
-                     help="From when on: 30m, 2h, 7d ago, yesterday, monday, or a date."),
-    )  # fmt: skip
-    for option in options:
-        command = option(command)
-    return command
-
-
-def _rank_options(sorts: tuple[str, ...], first: str, limit: int) -> Callable[[F], F]:
-    def decorate(command: F) -> F:
-        options = (
-            click.option("--limit", type=click.IntRange(1, 1_000_000), default=limit,
-                         show_default=True, help="So many lines, at most."),
-            click.option("--lowest-first", is_flag=True, help="The lowest first."),
-            click.option("--sort", type=click.Choice(sorts), default=first, show_default=True,
-                         help="By what, the highest first; idle is held but not used."),
-        )  # fmt: skip
-        for option in options:
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @click.group(invoke_without_command=True)
@@ -167,10 +53,10 @@ def report(context: click.Context, json_: bool) -> None:
 
 
 @report.command()
-@_out_options
-@_rank_options(JOB_SORTS, "newest", 50)
-@_whose_options
-@_when_options
+@out_options
+@rank_options(JOB_SORTS, "newest", 50)
+@whose_options
+@when_options
 @click.pass_obj
 def jobs(
     path: Path,
@@ -203,22 +89,22 @@ def jobs(
         from hotslot.report import gather
         from hotslot.report.sheets import jobs_sheet
 
-        with _patience("ranking jobs"):
+        with patience("ranking jobs"):
             ranked = cast("Sort", sort)
             found = gather.jobs(history, asked, ranked, limit, lowest_first=lowest_first)
         if not found:
             _nothing(history, asked, f"no jobs ran between {_between(asked)}")
         words = "newest first" if sort == "newest" else f"by {sort}"
-        _give(jobs_sheet(found, asked.period, time.time(), limit, words), out)
+        give(jobs_sheet(found, asked.period, time.time(), limit, words), out)
 
 
 def _sums_command(what: What, words: str, first: str) -> click.Command:
     """Make one of the commands whose lines are sums."""
 
-    @_out_options
-    @_rank_options(SUM_SORTS, first, 1000)
-    @_whose_options
-    @_when_options
+    @out_options
+    @rank_options(SUM_SORTS, first, 1000)
+    @whose_options
+    @when_options
     @click.pass_obj
     def command(
         path: Path,
@@ -241,7 +127,7 @@ def _sums_command(what: What, words: str, first: str) -> click.Command:
             if out.html is not None:
                 _page(history, asked, out.html)
             else:
-                _give(_sums_sheet(history, what, asked, (sort, lowest_first, limit)), out)
+                give(_sums_sheet(history, what, asked, (sort, lowest_first, limit)), out)
 
     command.__doc__ = f"""{words}
 
@@ -264,7 +150,7 @@ def _sums_sheet(history: History, what: What, asked: Asked, ranked: tuple[str, b
     from hotslot.report.sheets import KEYS, host_words, sums_sheet
 
     sort, lowest_first, limit = ranked
-    with _patience("adding up"):
+    with patience("adding up"):
         rows = gather.sums(history, asked, KEYS[what])
         points = history.overview(asked.period.since, asked.period.until, 500)
     if not rows:
@@ -305,8 +191,8 @@ for one in (users, accounts, partitions, hosts, cluster):
 @click.option("--mail", is_flag=True, help="Print a message for `sendmail -t`.")
 @click.option("--to", help="Its recipient; default: USER at this host.")
 @click.option("--from", "sender", help="Its sender; default: hotslot at this host.")
-@_out_options
-@_when_options
+@out_options
+@when_options
 @click.pass_obj
 def user(
     path: Path,
@@ -341,7 +227,7 @@ def user(
         if out.html is not None:
             _page(history, asked, out.html)
             return
-        with _patience("looking through jobs"):
+        with patience("looking through jobs"):
             sums = gather.sums(history, asked, "user")
             if not sums:
                 _nothing(history, asked, f"no jobs of {name} ended {asked.period.days}")
@@ -353,18 +239,18 @@ def user(
                 gather.all_advice(history, name, None, 20, 20),
             )
         if not mail:
-            _give(user_sheet(told, time.time()), out)
+            give(user_sheet(told, time.time()), out)
             return
     host = socket.gethostname()
     try:
         written = message(told, Mail(to or f"{name}@{host}", sender or f"hotslot@{host}"))
     except ValueError as error:
         fail(1, f"{error}; name one with --to and --from")
-    _write(written, out.output)
+    write(written, out.output)
 
 
 @click.command()
-@_out_options
+@out_options
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True,
               help="So many lines, what saves most first.")  # fmt: skip
 @click.option("--last", type=click.IntRange(1, 32), default=20, show_default=True,
@@ -402,7 +288,7 @@ def advise(
     if out.html is not None:
         raise click.UsageError("--html is for `hotslot report`")
     with _history(path) as history:
-        with _patience("looking through runs"):
+        with patience("looking through runs"):
             found = gather.all_advice(history, user, name, last, limit)
         if not found:
             if user is not None and not gather.is_known(history, Owned(user=user)):
@@ -410,7 +296,7 @@ def advise(
             whose = "" if user is None else f" of {user}"
             called = "" if name is None else f" called {name!r}"
             fail(1, f"no job{whose}{called} has ended yet: nothing to go by")
-    _give(advice_sheet(found, limit), out)
+    give(advice_sheet(found, limit), out)
 
 
 def _asked(since: float, until: float | None, whose: dict[str, Any]) -> Asked:
@@ -459,66 +345,12 @@ def _nothing(history: History, asked: Asked, words: str) -> None:
     click.echo(f"hotslot: {words}", err=True)
 
 
-def _give(sheet: Sheet, out: Out) -> None:
-    from hotslot.report import forms
-
-    match out.form:
-        case "table":
-            _table(sheet, out.output)
-        case "csv":
-            _write(forms.as_csv(sheet).encode(), out.output)
-        case "json":
-            _write(forms.json_text(sheet).encode(), out.output)
-        case "md":
-            _write(forms.as_markdown(sheet).encode(), out.output)
-        case "parquet":
-            _write(forms.as_parquet(sheet), out.output)
-
-
-def _table(sheet: Sheet, output: Path | None) -> None:
-    from hotslot.report.forms import as_text
-    from hotslot.report.table import console as plain_console
-
-    if output is None:
-        plain_console().print(as_text(sheet))
-        return
-    with output.open("w", encoding="utf-8") as stream:
-        plain_console(stream).print(as_text(sheet))
-
-
-def _write(text: bytes, output: Path | None) -> None:
-    if output is not None:
-        output.write_bytes(text)
-        return
-    sys.stdout.buffer.write(text)
-    sys.stdout.flush()
-
-
 def _page(history: History, asked: Asked, target: Path) -> None:
     from hotslot.report.html.page import page
 
     began = time.monotonic()
-    with _patience("writing the page"):
+    with patience("writing the page"):
         text = page(history, asked, time.time())
         target.write_text(text, encoding="utf-8")
     took_s = time.monotonic() - began
     click.echo(f"{target}: {len(text.encode()) / 2**20:.2f} MiB in {took_s:.1f} s", err=True)
-
-
-@contextmanager
-def _patience(words: str) -> Iterator[None]:
-    """Show on a terminal that something is at work once it has taken LONG_S."""
-    done = threading.Event()
-    shown = threading.Thread(target=_spin, args=(done, words), daemon=True)
-    shown.start()
-    try:
-        yield
-    finally:
-        done.set()
-        shown.join()
-
-
-def _spin(done: threading.Event, words: str) -> None:
-    if not done.wait(LONG_S):
-        with progress(words):
-            done.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -11,6 +12,9 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 # rich is imported when something is printed: --help is instant.
+
+LONG_S = 2.0
+"""What takes longer shows that it is at work, and how far it is."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +40,33 @@ def progress(first: str, words: str = "{}") -> Iterator[Callable[[str], None]]:
     # Lines printed meanwhile go above the spinner, but those to a file stay in the file.
     with Live(spinner, console=shown, transient=True, redirect_stdout=sys.stdout.isatty()):
         yield lambda what: spinner.update(text=Text(words.format(what)))
+
+
+@contextmanager
+def patience(first: str, words: str = "{}") -> Iterator[Callable[[str], None]]:
+    """Do as ``progress`` does once it has taken LONG_S; what is quick shows nothing."""
+    done = threading.Event()
+    said = [first]
+    shown: list[Callable[[str], None]] = []
+
+    def show() -> None:
+        if not done.wait(LONG_S):
+            with progress(said[0], words) as tell:
+                shown.append(tell)
+                done.wait()
+
+    def tell(what: str) -> None:
+        said[0] = words.format(what)
+        for one in shown:
+            one(what)
+
+    shower = threading.Thread(target=show, daemon=True)
+    shower.start()
+    try:
+        yield tell
+    finally:
+        done.set()
+        shower.join()
 
 
 def console() -> Any:

@@ -226,7 +226,7 @@ class CondorStage(CondorWords):
         jobs = self._running()
         self.act("condor_hold", jobs["one"].partition("@")[0])
         self.until(jobs["one"], 5)
-        self.bed.condor_wait_idle(120)
+        eventually(lambda: not self._plain.placements(WORKERS), 120, "its startd has let it go")
         return jobs
 
     def _vacated(self) -> dict[str, str]:

@@ -70,3 +70,4 @@ class CondorConformance(SchedulerConformance):
     def test_a_job_that_was_vacated_and_starts_again_is_another_run(self, stage: Stage) -> None:
         [one] = stage.scene("vacated").of("one")
         assert (one.phase, one.run, one.worker) == (JobPhase.RUNNING, 1, "c1")
+        assert one.before == "EVICTED"

