@@ -20,6 +20,7 @@ from hotslot.leases import LeaseBook
 from hotslot.loop import Loop
 from hotslot.model import CloseReason, JobPhase, Reading, VcpuTimes
 from hotslot.record.batch import Batch
+from hotslot.sharing import Sharing
 from hotslot.track import Track
 from test_leases import MemoryLedger
 
@@ -70,7 +71,7 @@ class MemoryRecorder:
 class World:
     """Two workers of four vCPUs, a job to come, and a load to set."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, cores: int = 8) -> None:
         self.load = 0.0
         names = names or ("w1",)
         self.vms = {name: FakeVm(max_vcpus=4) for name in names}
@@ -78,7 +79,10 @@ class World:
         self.ledger = MemoryLedger()
         self.recorder = MemoryRecorder()
         self.book = LeaseBook(self.ledger)
-        self.loop = Loop((), self.book, self.recorder, host_cores=8, wall=now, monotonic=now)
+        self.sharing = Sharing(cores)
+        self.loop = Loop(
+            (), self.book, self.recorder, sharing=self.sharing, wall=now, monotonic=now
+        )
         slots = asyncio.Semaphore(4)
         for name in names:
             self.loop.add(self._track(name, slots))

@@ -83,6 +83,15 @@ class Limits(Section):
     max_step_down: Annotated[int, Field(ge=1, le=1024)] = 1024
 
 
+class Lending(Section):
+    """Whether cores that jobs do not use start other jobs, and how carefully."""
+
+    enabled: bool = False
+    overcommit: Annotated[float, Field(ge=1, le=8)] = 1.0
+    horizon_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    risk: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
 class Agent(Section):
     """How the agent beats, waits and listens."""
 
@@ -134,6 +143,7 @@ class Config(Section):
     scheduler: Annotated[tuple[Plugged, ...], Field(strict=False, min_length=1, max_length=8)]
     policy: Plugged = Plugged(name="hotslot")
     limits: Limits = Limits()
+    lending: Lending = Lending()
     agent: Agent = Agent()
     record: Record = Record()
 

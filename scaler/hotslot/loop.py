@@ -10,9 +10,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
+from hotslot.decide.arbiter import Grant
 from hotslot.errors import DriverError, MeterError, VmGone
 from hotslot.leases import LeaseBook
 from hotslot.model import (
@@ -28,6 +30,7 @@ from hotslot.model import (
 )
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, WorkerState
 from hotslot.record.ledger import HostLedger
+from hotslot.sharing import Sharing
 from hotslot.track import START_S, Track
 
 log = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ class Loop:
         book: LeaseBook,
         recorder: Recorder,
         *,
-        host_cores: int,
+        sharing: Sharing,
         boot_id: str = "",
         changes: Mapping[int, int] = MappingProxyType({}),
         wall: Callable[[], float] = time.time,
@@ -70,7 +73,7 @@ class Loop:
     ) -> None:
         self.tracks = {track.name: track for track in tracks}
         self.book = book
-        self.host_cores = host_cores
+        self.sharing = sharing
         self.on_close: Callable[[RunSummary], None] = lambda _: None
         self.on_event: Callable[[Event], None] = lambda _: None
         self._recorder = recorder
@@ -81,7 +84,7 @@ class Loop:
         self._events: list[Event] = []
         self._decisions: list[LeaseDecision] = []
         self._samples: list[LeaseSample] = []
-        self._ledger = HostLedger(host_cores)
+        self._ledger = HostLedger(sharing.cores)
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._changes = Counter(changes)
         self.cycles = 0
@@ -96,29 +99,38 @@ class Loop:
         """Run one cycle and say what it did."""
         wall = self._wall()
         tracks = self.tracks.values()
-        moved = [track for track in tracks if self._safely(track, wall)]
+        for track in tracks:
+            self._safely(track, wall)
+        self.sharing.see(self._monotonic(), tracks, self.book)
+        moved = self._share()
         self._record(wall)
         self.cycles += 1
         if not moved:
             return f"{len(self.tracks)} workers, nothing to change"
         return "; ".join(f"{t.name}: {t.decision.reason}" for t in moved if t.decision)
 
-    def _safely(self, track: Track, wall: float) -> bool:
+    def _safely(self, track: Track, wall: float) -> None:
         """Run one worker's part; a mistake there leaves out this worker, the others go on."""
         try:
-            return self._one(track, self._monotonic(), wall)
+            self._one(track, self._monotonic(), wall)
         except Exception:
+            track.wished = None
             log.exception("%s: left out of this cycle", track.name)
-            return False
 
-    def _one(self, track: Track, mono: float, wall: float) -> bool:
+    def _one(self, track: Track, mono: float, wall: float) -> None:
+        """Measure a worker, and say what its policy would give it."""
         track.note_granted(mono, wall)
         self._take(track, mono, wall)
         if track.clock is not None and track.reading is None:
             self._look_soon(track)
-        if track.actuator.granted is None:
-            return False
-        return self._aim(track, track.decide(self.book.on(track.name), wall))
+        known = track.actuator.granted is not None
+        track.wished = track.decide(self.book.on(track.name), wall) if known else None
+
+    def _share(self) -> list[Track]:
+        """Fit all workers' wishes into the host; return the workers that have a new aim."""
+        tracks = list(self.tracks.values())
+        grants = self.sharing.share(tracks, self.book)
+        return [t for t in tracks if t.wished and self._aim(t, _granted(t.wished, grants[t.name]))]
 
     def _take(self, track: Track, mono: float, wall: float) -> None:
         taken = track.measure(mono, wall)
@@ -231,6 +243,7 @@ class Loop:
         track.starting_until = wall + START_S
         log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
         self._one(track, mono, wall)
+        self._share()
         await self._durable(wall)
         return lease
 
@@ -263,6 +276,7 @@ class Loop:
         track.forget_samples()
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
+        self._share()
 
     def leave(self, lease: Lease) -> RunSummary | None:
         """Take the last sample of a job whose processes have ended, as its worker says.
@@ -376,6 +390,14 @@ class Loop:
         self._record(self._wall())
         for track in self.tracks.values():
             track.release()
+
+
+def _granted(wished: Decision, grant: Grant) -> Decision:
+    """Return the decision that a grant makes of a wish, with the reasons of both."""
+    if grant.now == wished.to_vcpus and not grant.reason:
+        return wished
+    words = f"{wished.reason}; {grant.reason}" if grant.reason else wished.reason
+    return replace(wished, to_vcpus=grant.now, reason=words)
 
 
 def _on_its_worker(lease: Lease, found: list[Placement]) -> Placement | None:

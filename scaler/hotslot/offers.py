@@ -156,13 +156,14 @@ class Offers:
         return any(one.aim != one.group.limit for one in self._standing.values())
 
     async def _step(self) -> None:
-        cores = self._loop.host_cores - self._owned()
+        cores = self._loop.sharing.cores - self._owned()
+        lent = self._loop.sharing.promise - self._loop.sharing.cores
         if cores <= 0:
             names = ", ".join(sorted(self._owners))
             self._problems.append(f"{names} may use all cores of this host: no limit is known")
         shares = [self._share(key, one) for key, one in sorted(self._standing.items())]
-        want = targets(cores, shares, self._waiting, self._wall())
-        for key, cpus in step(cores, shares, want).items():
+        want = targets(cores, shares, self._waiting, self._wall(), lent)
+        for key, cpus in step(cores + lent, shares, want).items():
             self._standing[key].want(cpus)
         for name in self._desks.keys() - self._silent:
             await self._tell(name)

@@ -76,7 +76,9 @@ class Held:
 class Track:
     """One worker: its settings, its hand (actuator), its clock, its recent past.
 
-    ``held_back``: samples from after its job's processes had ended, at ``leaving_since``.
+    ``wished`` is what its policy would give it, ``decision`` what it is to have after all workers
+    of the host were looked at. ``held_back``: samples from after its job's processes had ended,
+    at ``leaving_since``.
     ``history_s`` bounds the samples that a policy sees.
     """
 
@@ -92,6 +94,7 @@ class Track:
     samples: deque[Sample] = field(default_factory=deque)
     held: Held = field(default_factory=Held)
     changed_at: float | None = None
+    wished: Decision | None = None
     decision: Decision | None = None
     decided_at: float | None = None
     starting_until: float | None = None
@@ -109,6 +112,13 @@ class Track:
     def granted(self) -> int:
         """VCPUs that were plugged when last looked at."""
         return self.held.vcpus
+
+    @property
+    def held_vcpus(self) -> int:
+        """VCPUs that are plugged, or are being plugged."""
+        if self.decision is None or not self.actuator.busy:
+            return self.granted
+        return max(self.granted, self.decision.to_vcpus)
 
     def request_of(self, lease: Lease) -> int:
         """Return the request as far as this worker was built for it."""

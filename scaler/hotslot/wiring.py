@@ -17,6 +17,8 @@ from hotslot.act import driver as drivers
 from hotslot.act.actuator import Actuator
 from hotslot.act.driver import Driver
 from hotslot.config import Config, Worker
+from hotslot.decide.arbiter import Lending
+from hotslot.decide.forecast import Forecast, Foresight
 from hotslot.decide.limits import limited
 from hotslot.decide.policies import build
 from hotslot.desk import Desk
@@ -33,6 +35,7 @@ from hotslot.reconcile import Reconciler
 from hotslot.record.batch import Batch, Beat, WorkerState
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
+from hotslot.sharing import Sharing
 from hotslot.track import HISTORY_S, Track
 from hotslot.writeback import WriteBack
 
@@ -114,9 +117,13 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     writers = {name: WriteBack(desk) for name, desk in desks.items()}
     book = LeaseBook(writer, past.leases)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    loop = Loop(
-        (), book, Recording(writer), host_cores=cores, boot_id=boot_id, changes=past.changes
+    sharing = Sharing(
+        cores,
+        lending=Lending(overcommit=config.lending.overcommit),
+        forecast=Forecast(Foresight(config.lending.horizon_s, config.lending.risk)),
+        lends=config.lending.enabled,
     )
+    loop = Loop((), book, Recording(writer), sharing=sharing, boot_id=boot_id, changes=past.changes)
     offers = Offers(
         loop,
         desks,

@@ -48,8 +48,18 @@ class Cluster:
     workers_built = 4
     """VCPUs for which each worker was built."""
 
-    def __init__(self, bed: Testbed, *, agent_wait_s: float, **agent: object) -> None:
+    def __init__(
+        self,
+        bed: Testbed,
+        *,
+        agent_wait_s: float,
+        host_cores: int = 8,
+        lends: bool = False,
+        **agent: object,
+    ) -> None:
         self.bed = bed
+        self._host_cores = host_cores
+        self._lends = lends
         self.config = bed.path / "hotslot.yaml"
         self.socket = bed.path / "hotslotd.sock"
         self.database = bed.path / "record" / "hotslot.db"
@@ -59,7 +69,7 @@ class Cluster:
 
     def _settings(self, agent_wait_s: float, agent: dict[str, object]) -> dict[str, Any]:
         return {
-            "host": {"name": "host1", "cores": 8},
+            "host": {"name": "host1", "cores": self._host_cores},
             "workers": [
                 {"name": node.name, "ceiling": self.workers_built, "scheduler": scheduler}
                 for scheduler, nodes in self._nodes().items()
@@ -69,6 +79,7 @@ class Cluster:
             "scheduler": [self._scheduler(name) for name in self._nodes()],
             "policy": {"name": "window", "window_s": float(WINDOW_S)},
             "limits": {"cooldown_s": 5.0},
+            "lending": {"enabled": self._lends, "risk": 1.0},
             "agent": {
                 "socket": str(self.socket),
                 "listen": "10.77.0.1:8765",
@@ -91,7 +102,7 @@ class Cluster:
     def _scheduler(self, name: str) -> dict[str, object]:
         if name == "htcondor":
             return {"name": name, "config": str(self.bed.condor_config), "timeout_s": 30.0}
-        shared = {"partition": "host1"} if self.bed.condor_workers else {}
+        shared = {"partition": "host1"} if self.bed.condor_workers or self._lends else {}
         command = self._scontrol_prefix()
         return {"name": name, "source": "scontrol", "command": command, **shared}
 
