@@ -69,17 +69,18 @@ class MemoryRecorder:
 
 
 class World:
-    """Two workers of four vCPUs, a job to come, and a load to set."""
+    """Workers of four vCPUs, a job to come, and a load to set, for all or for one."""
 
-    def __init__(self, *names: str, cores: int = 8) -> None:
+    def __init__(self, *names: str, cores: int = 8, sharing: Sharing | None = None) -> None:
         self.load = 0.0
+        self.loads: dict[str, float] = {}
         names = names or ("w1",)
         self.vms = {name: FakeVm(max_vcpus=4) for name in names}
         self.driver = FakeDriver(**self.vms)
         self.ledger = MemoryLedger()
         self.recorder = MemoryRecorder()
         self.book = LeaseBook(self.ledger)
-        self.sharing = Sharing(cores)
+        self.sharing = sharing or Sharing(cores)
         self.loop = Loop(
             (), self.book, self.recorder, sharing=self.sharing, wall=now, monotonic=now
         )
@@ -104,7 +105,7 @@ class World:
             Worker(name=name, ceiling=4),
             policy,
             actuator,
-            clock_for=lambda pid, born: FakeThreads(vm, lambda: self.load),
+            clock_for=lambda pid, born: FakeThreads(vm, lambda: self.loads.get(name, self.load)),
             born_of=self._born,
         )
 

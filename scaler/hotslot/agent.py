@@ -68,6 +68,7 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
                     beat.cancel()
     finally:
         notify("STOPPING=1")
+        await parts.offers.lower()
         await parts.close()
 
 

@@ -27,6 +27,9 @@ AGAIN_S = 10.0
 SOON_S = 1.0
 """Pause before the next look while a change has not come about yet."""
 
+LOWER_S = 10.0
+"""How long the agent's end waits for what is lent to be taken back."""
+
 CLOSED_S = 60.0
 """So long after ``agent_wait_s`` a gate that got no answer has surely closed."""
 
@@ -156,17 +159,45 @@ class Offers:
         return any(one.aim != one.group.limit for one in self._standing.values())
 
     async def _step(self) -> None:
-        cores = self._loop.sharing.cores - self._owned()
-        lent = self._loop.sharing.promise - self._loop.sharing.cores
+        sharing, owned = self._loop.sharing, self._owned()
+        cores, lent = sharing.cores - owned, 0 if owned else sharing.lent
         if cores <= 0:
             names = ", ".join(sorted(self._owners))
             self._problems.append(f"{names} may use all cores of this host: no limit is known")
-        shares = [self._share(key, one) for key, one in sorted(self._standing.items())]
+        shares = self._shares()
         want = targets(cores, shares, self._waiting, self._wall(), lent)
         for key, cpus in step(cores + lent, shares, want).items():
             self._standing[key].want(cpus)
+        sharing.offered = sum(one.stands - one.group.used for one in self._standing.values())
         for name in self._desks.keys() - self._silent:
             await self._tell(name)
+
+    async def lower(self) -> None:
+        """Take back, at the agent's end, what is lent and not in use, until the schedulers confirm
+        it; gates close by themselves."""
+        lowering = sum(one.stands for one in self._standing.values()) > self._loop.sharing.cores
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOWER_S):
+                while lowering:
+                    lowering = await self._lowering()
+
+    async def _lowering(self) -> bool:
+        """Lower what is too high by its scheduler's own word; False when nothing is."""
+        await asyncio.gather(*(self._ask(name, desk) for name, desk in self._desks.items()))
+        limited = {key: one for key, one in self._standing.items() if not one.group.gated}
+        for one in limited.values():
+            one.given, one.aim = None, one.group.limit
+        cores, shares = self._loop.sharing.cores, self._shares()
+        changes = step(cores, shares, targets(cores, shares, {}, self._wall()))
+        sinking: dict[str, dict[str, int]] = {}
+        for (scheduler, group), one in limited.items():
+            cpus = changes.get((scheduler, group), one.stands)
+            if cpus < one.stands and scheduler not in self._silent:
+                sinking.setdefault(scheduler, {})[group] = cpus
+        for scheduler, limits in sinking.items():
+            with contextlib.suppress(SchedulerError):
+                await self._desks[scheduler].offer(limits)
+        return bool(sinking)
 
     # --- what gates ask -------------------------------------------------------------------------
 
@@ -270,6 +301,9 @@ class Offers:
 
     def _is_up(self, worker: str) -> bool:
         return self._loop.tracks[worker].clock is not None
+
+    def _shares(self) -> list[Share]:
+        return [self._share(key, one) for key, one in sorted(self._standing.items())]
 
     def _share(self, key: Key, one: Standing) -> Share:
         tracks = [self._loop.tracks[w] for w in one.group.workers if w in self._loop.tracks]

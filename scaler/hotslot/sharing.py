@@ -5,7 +5,8 @@ The deciding is decide/arbiter.py's and decide/forecast.py's; here their inputs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from hotslot.decide.arbiter import Arbitration, Claim, Grant, Lending, shared_out
 from hotslot.decide.forecast import Forecast, Outlook
@@ -13,11 +14,15 @@ from hotslot.leases import LeaseBook
 from hotslot.model import Lease
 from hotslot.track import Track
 
+STEADY_S = 3.0
+"""So long must cores be free before they are lent: what comes and goes is noise."""
+
 
 class Sharing:
     """One host's cores among its workers.
 
-    ``lends``: whether cores that owners do not need may start other jobs.
+    ``lends``: whether cores that owners do not need may start other jobs. ``offered``: CPUs that
+    schedulers may fill at any moment. ``on_room`` is called when more can be lent than before.
     """
 
     def __init__(
@@ -29,32 +34,85 @@ class Sharing:
         lends: bool = False,
     ) -> None:
         self.cores = cores
+        self.lends = lends
         self.forecast = forecast or Forecast()
         self.last: Arbitration | None = None
+        self.offered = 0
+        self.on_room: Callable[[], None] = lambda: None
         self._lending = lending or Lending()
-        self._lends = lends
+        self._idle = 0.0
+        self._began: float | None = None
         self._seen_at: float | None = None
+        self._promises: deque[tuple[float, int]] = deque()
+        self._short_since: dict[str, float] = {}
 
     @property
     def promise(self) -> int:
-        """CPUs that the schedulers' limits may add up to, requests of running jobs included."""
-        if self.last is None or not self._lends:
+        """CPUs that the schedulers' limits may add up to, requests of running jobs included.
+
+        The host's cores until jobs were watched for a horizon, and while nothing is lent.
+        """
+        if not self._promises or not self.lends or not self._watched():
             return self.cores
-        return max(self.last.promise, self.cores)
+        return max(self.cores, min(promise for _, promise in self._promises))
+
+    @property
+    def lent(self) -> int:
+        """CPUs that may be promised beyond the cores."""
+        return self.promise - self.cores
 
     def see(self, mono: float, tracks: Iterable[Track], book: LeaseBook) -> None:
         """Learn from what all jobs wish for now, once a cycle."""
         before, self._seen_at = self._seen_at, mono
         if before is None or mono <= before:
+            self._began = mono
             return
         jobs = [(track, lease) for track in tracks if (lease := book.on(track.name))]
         self.forecast.see(mono - before, [_outlook(*job) for job in jobs])
+        granted = sum(track.granted for track, _ in jobs)
+        wanted = sum(track.last.wanted_cores for track, _ in jobs if track.last is not None)
+        self._idle = self.forecast.idle(mono - before, granted, wanted)
 
     def share(self, tracks: Iterable[Track], book: LeaseBook) -> dict[str, Grant]:
         """Return the grants of the workers that have a wish."""
         claims = [_claim(t, book.on(t.name)) for t in tracks if t.wished is not None]
-        self.last = shared_out(self.cores, claims, self._lending, keep=self.forecast.keep)
+        self.last = shared_out(
+            self.cores,
+            claims,
+            self._lending,
+            offered=self.offered,
+            keep=self.forecast.keep,
+            idle=self._idle,
+        )
+        self._steady(self.last.promise)
+        self._short(self.last.requeue)
         return self.last.grants
+
+    def overdue(self, after_s: float) -> str:
+        """Return the worker whose job should make room, '' for none: for ``after_s`` an owner has
+        been short of what it wants while this one borrows."""
+        for worker, since in self._short_since.items():
+            if self._seen_at is not None and self._seen_at - since >= after_s:
+                return worker
+        return ""
+
+    def _watched(self) -> bool:
+        if self._began is None or self._seen_at is None:
+            return False
+        return self._seen_at - self._began >= self.forecast.foresight.horizon_s
+
+    def _steady(self, promise: int) -> None:
+        """Keep what could be promised in the last seconds: the least of it counts."""
+        before, now = self.promise, self._seen_at or 0.0
+        self._promises.append((now, promise))
+        while self._promises[0][0] < now - STEADY_S:
+            self._promises.popleft()
+        if self.promise > before:
+            self.on_room()
+
+    def _short(self, worker: str) -> None:
+        since = self._short_since.get(worker, self._seen_at or 0.0)
+        self._short_since = {worker: since} if worker else {}
 
 
 def _claim(track: Track, lease: Lease | None) -> Claim:

@@ -130,6 +130,7 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
         interval_s=config.agent.offers_s,
         agent_wait_s=config.agent.agent_wait_s,
     )
+    sharing.on_room = offers.look_soon
     loop.on_close = partial(_closed, writers, offers)
     slots = asyncio.Semaphore(config.agent.actions_at_once)
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
