@@ -75,6 +75,9 @@ class FakeSlurm(CountingScheduler):
         if self.refuses:
             raise SchedulerUnavailable("sacctmgr: no answer")
 
+    def lost(self, limits: Mapping[str, int]) -> None:
+        raise SchedulerUnavailable("sacctmgr: no answer")
+
     def place(self) -> None:
         for job in list(self.pool.waiting):
             free = [w for w in ("w1", "w2") if w not in self.pool.running]
@@ -303,3 +306,23 @@ async def test_gates_are_believed_nothing() -> None:
         assert (await gates.answer("w1", "", "")).say is Say.ASK_LATER
         said = [(await gates.answer("c1", "", "")).say for _ in range(100)]
         assert said.count(Say.SLOW_DOWN) >= 70
+
+
+@in_virtual_time
+async def test_a_limit_that_may_or_may_not_have_been_set_is_cleared_up() -> None:
+    """Slurm was to have four, did not answer, and nobody waits there any more."""
+    async with Site(1) as site:
+        site.slurm.refuses = True
+        site.slurm.offer = site.slurm.lost  # type: ignore[method-assign]
+        job = Waiting("9", 4, now())
+        site.slurm.pool.waiting.append(job)
+        await site.run(20)
+        site.slurm.pool.waiting.remove(job)
+        for _ in range(2):
+            site.condor.pool.submit(4)
+        del site.slurm.offer
+        site.slurm.refuses = False
+        await site.run(60)
+        [slurm] = [one for one in site.offers.figures() if one["scheduler"] == "slurm"]
+        assert slurm["promised_cpus"] == max(site.slurm.limit, 0)
+        assert site.condor.pool.started == 2

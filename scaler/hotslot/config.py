@@ -84,12 +84,27 @@ class Limits(Section):
 
 
 class Lending(Section):
-    """Whether cores that jobs do not use start other jobs, and how carefully."""
+    """Whether cores that jobs do not use start other jobs, how carefully, and who gives way."""
 
-    enabled: bool = False
+    enabled: bool = True
     overcommit: Annotated[float, Field(ge=1, le=8)] = 1.0
+    tolerated_pct: Annotated[float, Field(ge=0, le=100)] = 0.0
+    lent_part: Annotated[float, Field(ge=0, le=1)] = 0.0
+    start_part: Annotated[float, Field(ge=0.05, le=1)] = 1.0
     horizon_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     risk: Annotated[float, Field(ge=0, le=1)] = 0.1
+    growth: Annotated[float, Field(ge=0, le=16)] = 0.0
+    requeue_after_s: Annotated[float, Field(ge=5, le=86_400)] | None = None
+
+
+class Preferences(Section):
+    """What jobs' owners may ask for."""
+
+    elastic_no: bool = True
+    min_part: Annotated[float, Field(ge=0, le=1)] = 1.0
+    burst: bool = True
+    deadline: bool = True
+    deadline_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
 
 
 class Agent(Section):
@@ -144,6 +159,7 @@ class Config(Section):
     policy: Plugged = Plugged(name="hotslot")
     limits: Limits = Limits()
     lending: Lending = Lending()
+    preferences: Preferences = Preferences()
     agent: Agent = Agent()
     record: Record = Record()
 

@@ -61,6 +61,11 @@ class Standing:
         """The limit that it is given, now or again."""
         return self.aim if self.given is None else self.given
 
+    @property
+    def settled(self) -> bool:
+        """Whether the scheduler says what it should, and nothing else can come about."""
+        return self.given is None and self.aim == self.group.limit
+
     def see(self, group: Group, now: float) -> None:
         """Take in what the scheduler says."""
         self.group, self.seen_at = group, now
@@ -81,8 +86,12 @@ class Standing:
         return cpus
 
     def tell(self, now: float) -> bool:
-        """Whether it is time to tell the scheduler of its limit, for the first time or again."""
-        if self.aim == self.group.limit:
+        """Whether it is time to tell the scheduler of its limit, for the first time or again.
+
+        One that was given and never confirmed is told again, even when what is aimed at stands: it
+        might still come about.
+        """
+        if self.settled:
             return False
         if self.told == self.next and now - self.told_at < AGAIN_S:
             return False
@@ -156,7 +165,7 @@ class Offers:
         if self._standing:
             await self._step()
         self._say("; ".join(self._problems))
-        return any(one.aim != one.group.limit for one in self._standing.values())
+        return not all(one.settled for one in self._standing.values())
 
     async def _step(self) -> None:
         sharing, owned = self._loop.sharing, self._owned()
@@ -169,7 +178,7 @@ class Offers:
         for key, cpus in step(cores + lent, shares, want).items():
             self._standing[key].want(cpus)
         sharing.offered = sum(one.stands - one.group.used for one in self._standing.values())
-        for name in self._desks.keys() - self._silent:
+        for name in sorted(self._desks.keys() - self._silent):
             await self._tell(name)
 
     async def lower(self) -> None:
