@@ -24,6 +24,7 @@ class CountingScheduler:
         self.known = known
         self.asked: list[tuple[str, ...]] = []
         self.silent = False
+        self.requeued: list[Placement] = []
 
     def placements(
         self, workers: Collection[str], job_ids: Collection[str] = ()
@@ -37,6 +38,10 @@ class CountingScheduler:
         return []
 
     def resume(self, worker: str) -> None: ...
+
+    def requeue(self, placement: Placement) -> None:
+        self.requeued.append(placement)
+        self.known = tuple(p for p in self.known if p.key != placement.key)
 
     def queue(self, workers: Collection[str]) -> Queue:
         return Queue(())
