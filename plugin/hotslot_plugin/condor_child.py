@@ -95,6 +95,15 @@ class Bindings:
             schedd.edit([job], attribute, expression)
         return len(question["edits"])
 
+    def vacate(self, question: dict[str, Any]) -> object:
+        """Have jobs leave their machines by a constraint, as condor_vacate_job does: they get their
+        time to end. Returns the schedd's counts."""
+        schedd = self.htcondor.Schedd(self._location(question))
+        where = self.classad.ExprTree(question["where"])
+        counts = schedd.act(self.htcondor.JobAction.Vacate, where)
+        names = [] if counts is None else [str(name) for name in counts]
+        return {name: self.plain(counts[name]) for name in names if name.startswith("Total")}
+
     def reschedule(self, question: dict[str, Any]) -> object:
         """Ask for a negotiation cycle."""
         self.htcondor.Schedd(self._location(question)).reschedule()
@@ -207,6 +216,7 @@ def answer(bindings: Bindings, question: dict[str, Any]) -> dict[str, object]:
         "jobs": bindings.jobs,
         "history": bindings.history,
         "edit": bindings.edit,
+        "vacate": bindings.vacate,
         "reschedule": bindings.reschedule,
         "identity": bindings.identity,
         "settings": bindings.settings,

@@ -49,7 +49,9 @@ class Slurm:
         nodes = [_node(worker) for worker in workers]
         there = self._source.jobs_on(nodes) if nodes else []
         here = [p for job in there for p in placements(job) if p.worker in nodes]
-        return self._shares.told([p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING])
+        return self._shares.told(
+            [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+        )
 
     def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
         """Return the state of these workers, in one call; an unknown one is left out."""

@@ -12,6 +12,7 @@ from hotslot_plugin.condor_runs import RUNS, TOTALS
 from live.cluster import eventually
 from live.condor_stage import CONF, SUBMIT_CONF, WORKER_CONF, CondorStage
 from plugin.condor_conformance import CondorConformance
+from plugin.conformance import RequeueConformance
 from testbed import Testbed
 
 
@@ -31,7 +32,7 @@ def stage() -> Iterator[CondorStage]:
         stage.close()
 
 
-class TestHTCondor(CondorConformance):
+class TestHTCondor(CondorConformance, RequeueConformance):
     """The testbed's pool."""
 
 

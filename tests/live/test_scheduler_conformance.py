@@ -9,6 +9,7 @@ import pytest
 from builders import run_summary
 from hotslot.errors import SchedulerError
 from live.slurm_stage import SLURM_CONF, LiveStage
+from plugin.conformance import RequeueConformance
 from plugin.slurm_conformance import SlurmConformance
 from testbed import Testbed
 
@@ -21,7 +22,7 @@ def stage() -> Iterator[LiveStage]:
         stage.clear()
 
 
-class TestSlurmCommands(SlurmConformance):
+class TestSlurmCommands(SlurmConformance, RequeueConformance):
     """squeue, scontrol and slurmctld of the testbed."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import placement, run_summary
-from fakes.condor_pool import FakePool
+from fakes.condor_pool import JOB, SLOT, FakePool, whole
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import JobPhase, Level, RunSummary
 from hotslot.schedulers import PartlyUnavailable
@@ -16,40 +16,6 @@ from hotslot_plugin.condor import HTCondor
 from hotslot_plugin.condor_check import STARTD_SETTINGS
 from hotslot_plugin.condor_pool import SILENT_AGAIN_S, Pool
 from hotslot_plugin.condor_runs import RUNS, TOTALS
-
-JOB: dict[str, Any] = {
-    "ClusterId": 12,
-    "ProcId": 0,
-    "JobStatus": 2,
-    "NumJobMatches": 1,
-    "PublicClaimId": "<a>#1#1#...",
-    "RemoteHost": "slot1_1@c1",
-    "JobCurrentStartDate": 100,
-    "JobCurrentStartExecutingDate": 101,
-    "RequestCpus": 2,
-    "EnteredCurrentStatus": 90,
-}
-SLOT: dict[str, Any] = {
-    "SlotType": "Dynamic",
-    "State": "Claimed",
-    "Activity": "Busy",
-    "Cpus": 2,
-    "GlobalJobId": "s1#12.0#1795285700",
-    "PublicClaimId": "<a>#1#1#...",
-}
-
-
-def whole(name: str, free: int = 8, admits: int = 4) -> dict[str, Any]:
-    return {
-        "PartitionableSlot": True,
-        "Name": f"slot1@{name}",
-        "State": "Unclaimed",
-        "Activity": "Idle",
-        "Cpus": free,
-        "TotalSlotCpus": 8,
-        "HotslotAdmitCpus": admits,
-        "CondorVersion": "$CondorVersion: 23.9.6 2026-07-12 $",
-    }
 
 
 class Clock:

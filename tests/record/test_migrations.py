@@ -115,7 +115,11 @@ def test_version_2_is_as_it_was_and_asked_for_nothing(tmp_path: Path) -> None:
     with Store(made(tmp_path / "hotslot.db", 2), host="n1") as store:
         (first,) = store.leases_of("20")
         placed = first.lease.placement
-        assert (placed.name, placed.account, placed.asked) == ("O'Neill's \u2028 job", "physics", "")
+        assert (placed.name, placed.account, placed.asked) == (
+            "O'Neill's \u2028 job",
+            "physics",
+            "",
+        )
         assert (placed.submitted_at, placed.ended_at) == (T - 60, T + 100)
         assert first.lease.totals == Totals(100, 400, 260, 150, 1.5, 3.9, 7, 2)
         assert (first.roll_up.applied, first.roll_up.refused) == (2, 1)

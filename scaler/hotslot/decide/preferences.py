@@ -101,7 +101,9 @@ def _checked(
         found = changed
         refused += [f"{_shown(words)}: {problem}" for problem in problems]
     if len(pairs) > MOST_WORDS:
-        refused.append(f"more than {MOST_WORDS} settings; those after the {MOST_WORDS}th do not count")
+        refused.append(
+            f"more than {MOST_WORDS} settings; those after the {MOST_WORDS}th do not count"
+        )
     said = tuple(_shown(f"{key}={value}" if value else key) for key, value in pairs[:MOST_WORDS])
     return replace(found, said=said, refused=tuple(refused))
 
