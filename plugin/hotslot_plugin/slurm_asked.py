@@ -24,7 +24,10 @@ def asked_in(comment: str) -> str:
     """
     pairs: list[tuple[str, str]] = []
     words = re.split(r"[\s;]+", comment[:LOOKED_AT])
-    for word in words[:-1] if len(comment) > LOOKED_AT else words:
+    if len(comment) > LOOKED_AT:
+        # The last setting may be a part of another one.
+        words[-1] = words[-1].rpartition(",")[0]
+    for word in words:
         if word[: len(WORD)].lower() == WORD:
             for setting in word[len(WORD) :].strip("\"'").split(","):
                 key, _, value = setting.partition("=")

@@ -21,7 +21,7 @@ from hotslot_plugin.slurm_command import Command
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
-"""A factor changes with PriorityCalcPeriod (5 min); a look-up that failed is not repeated sooner."""
+"""A factor changes with PriorityCalcPeriod (5 min); what failed is not repeated sooner."""
 
 TIMEOUT_S = 2.0
 """Longest wait for it: a job may be waiting to start."""
