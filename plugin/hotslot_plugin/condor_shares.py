@@ -1,7 +1,7 @@
 """Fair shares of submitters, by the effective user priorities that the negotiator publishes.
 
-Its accounting ads are in the collector (``condor_userprio`` shows them), where anybody with READ may
-ask. They are never needed: what cannot be asked is not known, and not asked again for a minute.
+Its accounting ads are in the collector (``condor_userprio`` shows them), where anybody with READ
+may ask. They are never needed: what cannot be asked is not known, and not asked again for a minute.
 """
 
 from __future__ import annotations
