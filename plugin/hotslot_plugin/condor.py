@@ -139,7 +139,7 @@ class HTCondor:
         self._pool.begin()
         if not self._runs(placement, worker):
             return
-        run = f"(NumJobMatches =?= {int(placement.run) + 1})"
+        run = f"NumJobMatches == {int(placement.run) + 1}"
         where = f"({condor_ad.these_jobs([f'{found[1]}.{found[2]}'])}) && {run}"
         wrong = self._pool.vacate(found[3], where)
         if wrong and self._runs(placement, worker):

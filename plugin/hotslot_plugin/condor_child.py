@@ -99,10 +99,9 @@ class Bindings:
         """Have jobs leave their machines by a constraint, as condor_vacate_job does: they get their
         time to end. Returns the schedd's counts."""
         schedd = self.htcondor.Schedd(self._location(question))
-        where = self.classad.ExprTree(question["where"])
-        counts = schedd.act(self.htcondor.JobAction.Vacate, where)
-        names = [] if counts is None else [str(name) for name in counts]
-        return {name: self.plain(counts[name]) for name in names if name.startswith("Total")}
+        counts = schedd.act(self.htcondor.JobAction.Vacate, question["where"])
+        told = {} if counts is None else self.plain_ad(counts, [str(name) for name in counts])
+        return {name: count for name, count in told.items() if name.startswith("Total")}
 
     def reschedule(self, question: dict[str, Any]) -> object:
         """Ask for a negotiation cycle."""

@@ -115,7 +115,7 @@ class FakePool:
 
     def _vacate(self, question: Mapping[str, Any]) -> dict[str, int]:
         """A schedd vacates at once here, and the startd lets go with it."""
-        [run] = re.findall(r"NumJobMatches =\?= (\d+)", question["where"])
+        [run] = re.findall(r"NumJobMatches == (\d+)", question["where"])
         chosen = _chosen(self.queues[question["at"]], question["where"])
         running = [ad for ad in chosen if ad["NumJobMatches"] == int(run) and ad["JobStatus"] == 2]
         if not self.vacates:
