@@ -24,6 +24,7 @@ class CountingScheduler:
         self.known = known
         self.asked: list[tuple[str, ...]] = []
         self.silent = False
+        self.requeued: list[Placement] = []
 
     def placements(
         self, workers: Collection[str], job_ids: Collection[str] = ()
@@ -37,6 +38,10 @@ class CountingScheduler:
         return []
 
     def resume(self, worker: str) -> None: ...
+
+    def requeue(self, placement: Placement) -> None:
+        self.requeued.append(placement)
+        self.known = tuple(p for p in self.known if p.key != placement.key)
 
     def queue(self, workers: Collection[str]) -> Queue:
         return Queue(())
@@ -130,3 +135,11 @@ async def test_one_who_gives_up_does_not_spoil_it_for_others() -> None:
     assert await patient == [placement("1")]
     with pytest.raises(asyncio.CancelledError):
         await impatient
+
+
+async def test_a_run_is_put_back_in_its_turn() -> None:
+    scheduler = CountingScheduler(placement("1"), placement("2"))
+    desk = Desk(scheduler, ["w1"], gap_s=0)
+    await desk.requeue(placement("1"))
+    assert scheduler.requeued == [placement("1")]
+    assert [one.job_id for one in await desk.everyone()] == ["2"]

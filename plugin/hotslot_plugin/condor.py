@@ -7,6 +7,7 @@ hotslot.yaml is the startd's ``Machine``, or that name's first label; a job's is
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from hotslot_plugin import (
     condor_queue,
     condor_runs,
     condor_settings,
+    condor_shares,
     condor_slot,
 )
 from hotslot_plugin.condor_job import CPUS_MAX, JOB, CondorJob, job_of, placements
@@ -69,6 +71,7 @@ class HTCondor:
         self._limits: dict[str, int] = {}
         self._kick_again = False
         self._crowded: set[str] = set()
+        self._shares = condor_shares.Shares(self._priorities, pool.monotonic)
 
     # --- who is where ---------------------------------------------------------------------------
 
@@ -90,12 +93,12 @@ class HTCondor:
         schedds = self._pool.schedds()
         if job_ids:
             found, silence = self._by_id(asked, schedds)
-            told = [p for job in found for p in self._placed(job, startds)]
+            told = self._told(found, startds)
             if silence:
                 raise PartlyUnavailable(str(next(iter(silence.values()))), silence, told)
             return told
         found = self._there(startds, schedds)
-        told = [p for job in found for p in self._placed(job, startds)]
+        told = self._told(found, startds)
         here = [p for p in told if p.worker in startds]
         return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
 
@@ -121,6 +124,41 @@ class HTCondor:
         """Do nothing: a hook that fails does not drain an HTCondor worker, so that a drained one
         was drained by an administrator."""
         condor_ad.named([worker])
+
+    @_alone
+    def requeue(self, placement: Placement) -> None:
+        """Have this run leave its worker and wait again, if it is still that run; see Scheduler.
+
+        As condor_vacate_job: the job gets its time to end (``MachineMaxVacateTime``). The schedd
+        itself compares the run, at the moment in which it acts.
+        """
+        [worker] = condor_ad.named([placement.worker])
+        found = condor_ad.JOB_ID.fullmatch(placement.job_id)
+        if found is None:
+            raise SchedulerError(f"{placement.job_id!r} is not the id of an HTCondor job")
+        self._pool.begin()
+        if not self._runs(placement, worker):
+            return
+        run = f"NumJobMatches == {int(placement.run) + 1}"
+        where = f"({condor_ad.these_jobs([f'{found[1]}.{found[2]}'])}) && {run}"
+        wrong = self._pool.vacate(found[3], where)
+        if wrong and self._runs(placement, worker):
+            raise SchedulerError(
+                f"schedd {found[3]} does not vacate {found[1]}.{found[2]} ({wrong}): is the agent "
+                "in QUEUE_SUPER_USERS? see hotslot check"
+            )
+
+    def _runs(self, placement: Placement, worker: str) -> bool:
+        """Ask whether this very run is under way; SchedulerError when it may not be put back."""
+        startds, schedds = self._pool.startds([worker]), self._pool.schedds()
+        found, silence = self._by_id([placement.job_id], schedds, ended=False)
+        if silence:
+            raise next(iter(silence.values()))
+        there = [p for job in found for p in self._placed(job, startds)]
+        running = [p for p in there if p.key == placement.key and p.phase.occupies]
+        if running and not running[0].may_requeue:
+            raise SchedulerError(f"job {placement.job_id} may not be requeued: it is not vanilla")
+        return bool(running)
 
     # --- what may start -------------------------------------------------------------------------
 
@@ -236,6 +274,22 @@ class HTCondor:
         self._pool.close()
 
     # --- parts ----------------------------------------------------------------------------------
+
+    def _told(
+        self, jobs: Iterable[CondorJob], startds: Mapping[str, Startd | None]
+    ) -> list[Placement]:
+        """Return where jobs are, with the fair share of those that have a claim on a worker."""
+        return [
+            dataclasses.replace(p, fair_share=self._shares.of(job.submitter))
+            if p.phase.occupies
+            else p
+            for job in jobs
+            for p in self._placed(job, startds)
+        ]
+
+    def _priorities(self) -> list[condor_ad.Ad]:
+        shares = condor_shares
+        return self._pool.collector("Accounting", shares.WHERE, shares.NAMES, shares.TIMEOUT_S)
 
     def _placed(self, job: CondorJob, startds: Mapping[str, Startd | None]) -> list[Placement]:
         silent_s = {worker: self._pool.silent_s(worker) for worker in startds}

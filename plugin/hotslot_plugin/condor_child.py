@@ -95,6 +95,14 @@ class Bindings:
             schedd.edit([job], attribute, expression)
         return len(question["edits"])
 
+    def vacate(self, question: dict[str, Any]) -> object:
+        """Have jobs leave their machines by a constraint, as condor_vacate_job does: they get their
+        time to end. Returns the schedd's counts."""
+        schedd = self.htcondor.Schedd(self._location(question))
+        counts = schedd.act(self.htcondor.JobAction.Vacate, question["where"])
+        told = {} if counts is None else self.plain_ad(counts, [str(name) for name in counts])
+        return {name: count for name, count in told.items() if name.startswith("Total")}
+
     def reschedule(self, question: dict[str, Any]) -> object:
         """Ask for a negotiation cycle."""
         self.htcondor.Schedd(self._location(question)).reschedule()
@@ -207,6 +215,7 @@ def answer(bindings: Bindings, question: dict[str, Any]) -> dict[str, object]:
         "jobs": bindings.jobs,
         "history": bindings.history,
         "edit": bindings.edit,
+        "vacate": bindings.vacate,
         "reschedule": bindings.reschedule,
         "identity": bindings.identity,
         "settings": bindings.settings,

@@ -28,7 +28,11 @@ from dataclasses import dataclass
 from hotslot.model import JobPhase, Placement
 from hotslot_plugin import condor_ad
 from hotslot_plugin.condor_ad import Ad
+from hotslot_plugin.condor_asked import ATTRIBUTES, asked_in
 from hotslot_plugin.condor_slot import Slot, Startd
+
+VANILLA = 5
+"""The universe of jobs that run in a worker, in containers, too."""
 
 CPUS_MAX = 65_536
 """More CPUs than this on one machine are not believed."""
@@ -69,13 +73,19 @@ JOB = (
     "ExitCode",
     "ExitSignal",
     "ExitBySignal",
+    "JobUniverse",
+    "User",
+    *ATTRIBUTES,
 )
 """What is asked of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class CondorJob:
-    """One job; ``matches`` counts its starts, times are UTC epoch s of the schedd's machine."""
+    """One job; ``matches`` counts its starts, times are UTC epoch s of the schedd's machine.
+
+    ``submitter`` is whom the negotiator counts its use for: ``alice@test``, ``physics.alice@test``.
+    """
 
     job_id: str
     status: int
@@ -87,6 +97,7 @@ class CondorJob:
     executing_at: float | None
     disconnected_at: float | None
     cpus: int
+    submitter: str
     facts: Placement
 
     @property
@@ -121,6 +132,7 @@ def job_of(schedd: str, ad: Ad) -> CondorJob | None:
         executing_at=condor_ad.number(ad, "JobCurrentStartExecutingDate") or None,
         disconnected_at=condor_ad.number(ad, "JobDisconnectedDate") or None,
         cpus=_cpus(ad),
+        submitter=_submitter(ad),
         facts=Placement(
             scheduler="htcondor",
             job_id=job_id,
@@ -138,6 +150,8 @@ def job_of(schedd: str, ad: Ad) -> CondorJob | None:
             time_limit_s=_limit_s(ad),
             exit_code=_exit_code(ad) if status == COMPLETED else "",
             outcome=_OUTCOMES.get(status, ""),
+            asked=asked_in(ad),
+            may_requeue=condor_ad.whole(ad, "JobUniverse") == VANILLA,
         ),
     )
 
@@ -250,6 +264,8 @@ def _placed(job: CondorJob, worker: str, phase: JobPhase, cpus: int, run: int) -
         exit_code=facts.exit_code if over else "",
         outcome=(of_active if job.active else facts.outcome) if over else "",
         before=before if run > 0 else "",
+        asked=facts.asked,
+        may_requeue=facts.may_requeue,
     )
 
 
@@ -269,6 +285,12 @@ def _account(ad: Ad) -> str:
     """Return the accounting group: ``AccountingGroup`` is ``GROUP.USER``."""
     group = condor_ad.text(ad, "AcctGroup")
     return group or condor_ad.text(ad, "AccountingGroup").rpartition(".")[0]
+
+
+def _submitter(ad: Ad) -> str:
+    """Return ``GROUP.USER@DOMAIN``, or ``USER@DOMAIN`` of a job without an accounting group."""
+    user, group = condor_ad.text(ad, "User"), condor_ad.text(ad, "AccountingGroup")
+    return f"{group}@{user.partition('@')[2]}" if group else user
 
 
 def _base_name(path: str) -> str:

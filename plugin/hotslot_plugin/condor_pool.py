@@ -28,6 +28,10 @@ YOUNG_S = 600.0
 tell of themselves every 5 min (UPDATE_INTERVAL)."""
 
 EDITS_AT_ONCE = 100
+
+VACATE_TOTALS = ("TotalError", "TotalNotFound", "TotalBadStatus", "TotalPermissionDenied")
+"""How a schedd counts jobs that it does not vacate."""
+
 _AWAY = ("failed to connect", "communicat", "fetch ads", "timed out", "timeout", "secman:")
 
 
@@ -66,7 +70,7 @@ class Pool:
         self._asker = asker
         self._wanted = tuple(schedds)
         self._timeout_s = timeout_s
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._until = 0.0
         self._startds: dict[str, str] = {}
         self._schedds: dict[str, str] = {}
@@ -74,7 +78,7 @@ class Pool:
 
     def begin(self) -> None:
         """Begin a call: all its questions share one time limit."""
-        self._until = self._monotonic() + self._timeout_s
+        self._until = self.monotonic() + self._timeout_s
 
     @property
     def bindings(self) -> str:
@@ -100,7 +104,7 @@ class Pool:
     def silent_s(self, worker: str) -> float:
         """Return for how long a worker's startd has not answered; 0 when it answers."""
         since = self._silence(worker).silent_since
-        return 0.0 if since is None else self._monotonic() - since
+        return 0.0 if since is None else self.monotonic() - since
 
     def heard_of(self, worker: str) -> bool:
         """Return whether the collector has ever told of a worker's startd."""
@@ -134,10 +138,12 @@ class Pool:
 
     # --- questions ------------------------------------------------------------------------------
 
-    def collector(self, kind: str, where: str, names: Sequence[str]) -> list[Ad]:
+    def collector(
+        self, kind: str, where: str, names: Sequence[str], limit_s: float | None = None
+    ) -> list[Ad]:
         """Return ads of the collector."""
         question = {"ask": "collector", "type": kind, "where": where, "names": list(names)}
-        return _ads(self._ask("the collector", question))
+        return _ads(self._ask("the collector", question, limit_s))
 
     def jobs(self, schedd: str, where: str, names: Sequence[str], limit: int) -> list[Ad]:
         """Return jobs of a queue; ``schedd`` is one of ``schedds()``."""
@@ -150,7 +156,7 @@ class Pool:
         """Return jobs that have left a queue, within half of the time that is left."""
         asked = {"ask": "history", "at": self._schedds[schedd], "where": where}
         question = {**asked, "names": list(names), "limit": limit, "within_s": within_s}
-        rest_s = (self._until - self._monotonic()) / 2
+        rest_s = (self._until - self.monotonic()) / 2
         return _ads(self._ask(f"schedd {schedd}'s history", question, rest_s))
 
     def edit(self, schedd: str, edits: Sequence[tuple[str, str, str]]) -> None:
@@ -159,6 +165,19 @@ class Pool:
             some = [list(edit) for edit in edits[start : start + EDITS_AT_ONCE]]
             asked = {"ask": "edit", "at": self._schedds[schedd], "edits": some}
             self._ask(f"schedd {schedd}", asked)
+
+    def vacate(self, schedd: str, where: str) -> str:
+        """Have the job that a constraint names leave its machine, and wait in the queue again.
+
+        Returns '' when it is leaving, else what the schedd counts, in its words.
+        """
+        asked = {"ask": "vacate", "at": self._schedds[schedd], "where": where}
+        found = self._ask(f"schedd {schedd}", asked)
+        told = found if isinstance(found, dict) else {}
+        if condor_ad.whole(told, "TotalSuccess"):
+            return ""
+        counts = [f"{name} {n}" for name in VACATE_TOTALS if (n := condor_ad.whole(told, name))]
+        return ", ".join(counts) or "no such job"
 
     def reschedule(self, schedd: str) -> None:
         """Ask a schedd for a negotiation cycle."""
@@ -204,7 +223,7 @@ class Pool:
                 self._startds[worker] = address
 
     def _startd(self, worker: str) -> Startd | None:
-        silence, now = self._silence(worker), self._monotonic()
+        silence, now = self._silence(worker), self.monotonic()
         if silence.silent_since is not None and now - silence.tried < SILENT_AGAIN_S:
             return None
         limit_s = min(STARTD_S, self._until - now - self._timeout_s / 4)
@@ -227,7 +246,7 @@ class Pool:
     def _ask(
         self, whom: str, question: Mapping[str, object], limit_s: float | None = None
     ) -> object:
-        rest_s = self._until - self._monotonic()
+        rest_s = self._until - self.monotonic()
         wait_s = rest_s if limit_s is None else min(limit_s, rest_s)
         if wait_s <= 0:
             raise SchedulerUnavailable(f"{whom}: no time left of {self._timeout_s:g} s")
@@ -253,7 +272,7 @@ def bindings(settings: Settings) -> Child:
 
 def failure(whom: str, ask: str, words: str) -> SchedulerError:
     """Return the error that the bindings' words stand for: a look-up that fails is no answer."""
-    looked = ask not in ("edit", "settings", "identity")
+    looked = ask not in ("edit", "vacate", "settings", "identity")
     away = looked or any(word in words.lower() for word in _AWAY)
     return (SchedulerUnavailable if away else SchedulerError)(f"{whom}: {words}")
 

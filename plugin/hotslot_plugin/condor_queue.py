@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from hotslot.model import Waiting
 from hotslot_plugin import condor_ad
 from hotslot_plugin.condor_ad import Ad
-from hotslot_plugin.condor_job import CPUS_MAX
+from hotslot_plugin.condor_job import CPUS_MAX, VANILLA
 
 WAITING_MAX = 100
 """More waiting jobs than this make no difference to what a host offers."""
 
 LOOKED_AT = 400
 """Jobs of one schedd that are looked at, in the order of their numbers."""
-
-VANILLA = 5
 
 WHERE = f"JobStatus == 1 && JobUniverse == {VANILLA} && Requirements =!= false"
 """Jobs that wait for a machine. Requirements that are false whatever the machine are seen; what

@@ -15,10 +15,10 @@ from hotslot_plugin.slurm_job import placements
 from hotslot_plugin.slurm_offers import Offers
 from hotslot_plugin.slurm_pyslurm import installed
 from hotslot_plugin.slurm_scontrol import ByCommand
+from hotslot_plugin.slurm_shares import USER, Shares
 from hotslot_plugin.slurm_source import Source, choose
 
 JOB_ID = re.compile(r"[0-9]{1,10}")
-USER = re.compile(r"[A-Za-z0-9._@][A-Za-z0-9._@-]{0,63}")
 
 
 class Slurm:
@@ -30,11 +30,14 @@ class Slurm:
         self._command = command
         self._source = source
         self._offers = Offers(command, partition)
+        self._shares = Shares(command)
 
     def placements(
         self, workers: Collection[str], job_ids: Collection[str] = ()
     ) -> Sequence[Placement]:
         """Return who is on these workers now, in one call to slurmctld; see Scheduler.
+
+        Once a minute in two: the second is for fair shares, and may fail.
 
         With job ids: those jobs on all their nodes, this host's or not. One that waits for its
         first or its next start comes as one placement without a worker (``""``), so that a lease
@@ -42,12 +45,13 @@ class Slurm:
         """
         if job_ids:
             asked = sorted({job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)})
-            found = self._source.jobs(asked) if asked else []
-            return [p for job in found if job.job_id in asked for p in placements(job)]
+            return self._shares.told(self._of(asked))
         nodes = [_node(worker) for worker in workers]
         there = self._source.jobs_on(nodes) if nodes else []
         here = [p for job in there for p in placements(job) if p.worker in nodes]
-        return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+        return self._shares.told(
+            [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+        )
 
     def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
         """Return the state of these workers, in one call; an unknown one is left out."""
@@ -61,6 +65,28 @@ class Slurm:
         output = self._command.run("scontrol", "update", f"nodename={node}", "state=resume")
         if output.status != 0 and "Invalid node state specified" not in output.stderr:
             raise failure("scontrol", output.stderr or f"exit status {output.status}")
+
+    def requeue(self, placement: Placement) -> None:
+        """Put this run back into the queue, if it is still that run; see Scheduler.
+
+        Three calls to slurmctld: what the last one reads counts. ``incomplete``: a job that ends
+        after the first is not run again. A job on several nodes leaves all of them.
+        """
+        name, worker = slurm_name(placement), _node(placement.worker)
+        if not self._runs(placement):
+            return
+        output = self._command.run("scontrol", "requeue", "incomplete", name)
+        if self._runs(placement):
+            words = output.stderr or f"exit status {output.status}"
+            raise failure("scontrol", f"job {name} on {worker} is not put back: {words}")
+
+    def _runs(self, placement: Placement) -> bool:
+        """Ask whether this very run is under way; SchedulerError when it may not be put back."""
+        there = [p for p in self._of([_job_id(placement.job_id)]) if p.key == placement.key]
+        running = [p for p in there if p.phase.occupies]
+        if running and not running[0].may_requeue:
+            raise SchedulerError(f"job {placement.job_id} may not be requeued")
+        return bool(running)
 
     def queue(self, workers: Collection[str]) -> Queue:
         """Return the partition's share of the host and its pending jobs; see Scheduler."""
@@ -116,6 +142,10 @@ class Slurm:
         """End what was started for asking."""
         self._source.close()
 
+    def _of(self, job_ids: Sequence[str]) -> list[Placement]:
+        found = self._source.jobs(job_ids) if job_ids else []
+        return [p for job in found if job.job_id in job_ids for p in placements(job)]
+
     def _privilege(self, user: str, config: Mapping[str, str]) -> str:
         if not USER.fullmatch(user):
             return ""
@@ -138,15 +168,20 @@ def connect(settings: Mapping[str, object]) -> Slurm:
     return Slurm(command, choose(wanted.source, command), wanted.partition)
 
 
+def slurm_name(placement: Placement) -> str:
+    """Return how scontrol names exactly this job: its number is the whole array's for one task."""
+    if placement.array_task_id:
+        return f"{_job_id(placement.array_job_id)}_{_job_id(placement.array_task_id)}"
+    return _job_id(placement.job_id)
+
+
 def accounting_id(placement: Placement) -> str:
     """Return how sacct and sacctmgr name exactly this job.
 
     The number of an array's or heterogeneous job's first part stands for all of its parts.
     """
-    if placement.array_task_id:
-        return f"{_job_id(placement.array_job_id)}_{_job_id(placement.array_task_id)}"
-    job_id = _job_id(placement.job_id)
-    return f"{job_id}+0" if placement.het_job_id == job_id else job_id
+    name = slurm_name(placement)
+    return f"{name}+0" if placement.het_job_id == name else name
 
 
 def _job_id(text: str) -> str:

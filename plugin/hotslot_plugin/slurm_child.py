@@ -38,6 +38,11 @@ JOB_FIELDS = (
     "time_limit",
     "exit_code",
     "exit_code_signal",
+    "comment",
+    "priority",
+    "deadline",
+    "is_requeueable",
+    "is_batch_job",
 )
 NODE_FIELDS = ("name", "state", "reason", "reason_user", "reason_time")
 

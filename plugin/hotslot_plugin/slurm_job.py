@@ -48,7 +48,7 @@ _RUNNING = frozenset({"RUNNING", "RESIZING", "SIGNALING", "STAGE_OUT", "EXPEDITI
 class SlurmJob:
     """One job record. ``cpus_on`` has the CPUs of each node of the allocation, ``nodes`` are
     Slurm's "nodes" now; times are UTC epoch s. ``requeued``: the next run is counted already,
-    while the last one is completing."""
+    while the last one is completing. ``asked`` is in canonical form (``slurm_asked``)."""
 
     job_id: str
     states: frozenset[str]
@@ -69,6 +69,17 @@ class SlurmJob:
     ended_at: float | None = None
     time_limit_s: float | None = None
     exit_code: str = ""
+    asked: str = ""
+    priority: int | None = None
+    deadline_at: float | None = None
+    requeueable: bool = False
+    batch: bool = False
+
+    @property
+    def may_requeue(self) -> bool:
+        """Whether ``scontrol requeue`` starts it anew: batch jobs only, unless --no-requeue was
+        said. The parts of a heterogeneous job go together only, and are left alone."""
+        return self.requeueable and self.batch and not self.het_job_id
 
 
 def phase_of(job: SlurmJob) -> JobPhase:
@@ -133,6 +144,10 @@ def _placement(job: SlurmJob, worker: str, cpus: int, phase: JobPhase) -> Placem
         exit_code=job.exit_code if over else "",
         outcome=_outcome(job),
         before="REQUEUED" if run > 0 else "",
+        asked=job.asked,
+        priority=job.priority,
+        deadline_at=job.deadline_at,
+        may_requeue=job.may_requeue,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hotslot.errors import SchedulerUnavailable
 from hotslot.model import NodeCondition
+from hotslot_plugin.slurm_asked import asked_in
 from hotslot_plugin.slurm_document import Part
 from hotslot_plugin.slurm_hostlist import NODE, expand
 from hotslot_plugin.slurm_job import CPUS_MAX, SlurmJob, shares
@@ -84,7 +85,17 @@ def _job(part: Part) -> SlurmJob:
         ended_at=part["end_time"].positive(),
         time_limit_s=None if limit_min is None else limit_min * 60.0,
         exit_code=_exit_code(part["exit_code"]),
+        asked=asked_of(part["comment"]),
+        priority=part["priority"].number(),
+        deadline_at=part["deadline"].positive(),
+        requeueable=part["requeue"].value is True,
+        batch=part["batch_flag"].value is True,
     )
+
+
+def asked_of(comment: Part) -> str:
+    """Return what a job's owner asks of hotslot in its comment, whose text may be long."""
+    return asked_in(comment.value) if isinstance(comment.value, str) else ""
 
 
 def number_text(number: int | None) -> str:

@@ -13,7 +13,14 @@ from hotslot_plugin.child_process import Child, ChildFailed
 from hotslot_plugin.slurm_command import clean, failure
 from hotslot_plugin.slurm_document import Part
 from hotslot_plugin.slurm_job import SlurmJob, shares
-from hotslot_plugin.slurm_json import condition_of, cpus_of, hostlist_of, node_of, number_text
+from hotslot_plugin.slurm_json import (
+    asked_of,
+    condition_of,
+    cpus_of,
+    hostlist_of,
+    node_of,
+    number_text,
+)
 
 CHILD = (sys.executable, "-m", "hotslot_plugin.slurm_child")
 _CPU_IDS = re.compile(r"\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*")
@@ -99,6 +106,11 @@ def job_of(part: Part) -> SlurmJob:
         ended_at=ended,
         time_limit_s=None if limit_min is None else limit_min * 60.0,
         exit_code=f"{part['exit_code'].number() or 0}:{part['exit_code_signal'].number() or 0}",
+        asked=asked_of(part["comment"]),
+        priority=part["priority"].number(),
+        deadline_at=part["deadline"].positive(),
+        requeueable=part["is_requeueable"].value is True,
+        batch=part["is_batch_job"].value is True,
     )
 
 

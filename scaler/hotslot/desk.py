@@ -74,6 +74,10 @@ class Desk:
         """Let a drained worker take jobs again."""
         await self._call(lambda: self._scheduler.resume(worker))
 
+    async def requeue(self, placement: Placement) -> None:
+        """Put a run back into the scheduler's queue, if it is still that run."""
+        await self._call(lambda: self._scheduler.requeue(placement))
+
     async def queue(self) -> Queue:
         """Return what the scheduler may use of this host's workers, and who waits."""
         return await self._call(lambda: self._scheduler.queue(self.workers))

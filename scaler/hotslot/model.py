@@ -184,6 +184,12 @@ class Placement:
     its earlier run. ``cpus`` is the part of the request on this worker. ``outcome`` is the
     scheduler's own word for how the job ended (``COMPLETED``, ``TIMEOUT`` …), '' before;
     ``before`` is its word for how the run before this one ended, of a job that waits or runs again.
+    ``asked`` is what its owner asked of hotslot, as settings in canonical form: ``min=4,burst=no``
+    (decide/preferences.py), '' for nothing. ``priority`` is the scheduler's own number, higher
+    first, to be compared among its own jobs only; ``fair_share`` is from 0 to 1
+    (decide/weights.Standing); None where the scheduler does not say. ``deadline_at``: UTC epoch s
+    by which the scheduler ends it. ``may_requeue``: the scheduler may start it anew, and its owner
+    has not forbidden that.
     """
 
     scheduler: str
@@ -206,6 +212,11 @@ class Placement:
     exit_code: str = ""
     outcome: str = ""
     before: str = ""
+    asked: str = ""
+    priority: float | None = None
+    fair_share: float | None = None
+    deadline_at: float | None = None
+    may_requeue: bool = False
 
     @property
     def key(self) -> tuple[str, str, int, str]:

@@ -61,6 +61,15 @@ class Scheduler(Protocol):
         """Let a drained worker take jobs again."""
         ...
 
+    def requeue(self, placement: Placement) -> None:
+        """Put this run back into the queue, on all of its workers, if it is still that run.
+
+        Asks first, so that it is safe to repeat: a run that is over, or has been followed by the
+        next one, is left alone. Returns when the scheduler has begun; the run's end shows in
+        ``placements``. Raises SchedulerError where it is not allowed or does not come about.
+        """
+        ...
+
     def queue(self, workers: Collection[str]) -> Queue:
         """Return what the scheduler may use of these workers, and which jobs wait for them.
 

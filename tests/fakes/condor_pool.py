@@ -12,10 +12,50 @@ from typing import Any
 
 Ad = dict[str, Any]
 
+JOB: Ad = {
+    "ClusterId": 12,
+    "ProcId": 0,
+    "JobStatus": 2,
+    "NumJobMatches": 1,
+    "PublicClaimId": "<a>#1#1#...",
+    "RemoteHost": "slot1_1@c1",
+    "JobCurrentStartDate": 100,
+    "JobCurrentStartExecutingDate": 101,
+    "RequestCpus": 2,
+    "EnteredCurrentStatus": 90,
+    "JobUniverse": 5,
+    "User": "alice@test",
+}
+"""A job that runs in SLOT, of schedd s1."""
+
+SLOT: Ad = {
+    "SlotType": "Dynamic",
+    "State": "Claimed",
+    "Activity": "Busy",
+    "Cpus": 2,
+    "GlobalJobId": "s1#12.0#1795285700",
+    "PublicClaimId": "<a>#1#1#...",
+}
+
+
+def whole(name: str, free: int = 8, admits: int = 4) -> Ad:
+    """Return the ad of a worker's partitionable slot."""
+    return {
+        "PartitionableSlot": True,
+        "Name": f"slot1@{name}",
+        "State": "Unclaimed",
+        "Activity": "Idle",
+        "Cpus": free,
+        "TotalSlotCpus": 8,
+        "HotslotAdmitCpus": admits,
+        "CondorVersion": "$CondorVersion: 23.9.6 2026-07-12 $",
+    }
+
 
 @dataclass
 class FakePool:
-    """Schedds and startds by address; ``edits_count`` False: edits have no effect."""
+    """Schedds and startds by address; ``edits_count`` False: edits have no effect; ``vacates``
+    False: the agent may not vacate the jobs of others."""
 
     startds: dict[str, list[Ad]] = field(default_factory=dict)
     queues: dict[str, list[Ad]] = field(default_factory=dict)
@@ -23,8 +63,10 @@ class FakePool:
     settings: dict[str, Mapping[str, str]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     collector_age_s: float = 1e6
+    accounting: list[Ad] = field(default_factory=list)
     told: bool = True
     edits_count: bool = True
+    vacates: bool = True
     before_edit: Callable[[], None] | None = None
     known: bool = True
     greeting: Mapping[str, object] = field(default_factory=lambda: {"version": "25.14.1"})
@@ -45,6 +87,8 @@ class FakePool:
     def _collector(self, question: Mapping[str, Any]) -> list[Ad]:
         if question["type"] == "Collector":
             return [{"MonitorSelfAge": self.collector_age_s}]
+        if question["type"] == "Accounting":
+            return self.accounting
         if not self.told:
             return []
         if question["type"] == "Schedd":
@@ -68,6 +112,20 @@ class FakePool:
                 if f"{ad['ClusterId']}.{ad['ProcId']}" == number:
                     ad[name] = _value(expression)
         return len(question["edits"])
+
+    def _vacate(self, question: Mapping[str, Any]) -> dict[str, int]:
+        """A schedd vacates at once here, and the startd lets go with it."""
+        [run] = re.findall(r"NumJobMatches == (\d+)", question["where"])
+        chosen = _chosen(self.queues[question["at"]], question["where"])
+        running = [ad for ad in chosen if ad["NumJobMatches"] == int(run) and ad["JobStatus"] == 2]
+        if not self.vacates:
+            return {"TotalSuccess": 0, "TotalPermissionDenied": len(running)}
+        for ad in running:
+            number = f"#{ad['ClusterId']}.{ad['ProcId']}#"
+            ad |= {"JobStatus": 1, "RemoteHost": ""}
+            for slots in self.startds.values():
+                slots[:] = [slot for slot in slots if number not in slot.get("GlobalJobId", "")]
+        return {"TotalSuccess": len(running), "TotalNotFound": 0}
 
     def _reschedule(self, question: Mapping[str, Any]) -> int:
         return 1

@@ -152,6 +152,27 @@ class Job:
     def exit_code_signal(self) -> int:
         return int(self._fields["exit_code"]["signal"]["id"]["number"])
 
+    @property
+    def comment(self) -> str | None:
+        return self._fields["comment"] or None
+
+    @property
+    def priority(self) -> int | None:
+        field = self._fields["priority"]
+        return int(field["number"]) if field["set"] and not field["infinite"] else None
+
+    @property
+    def deadline(self) -> int | None:
+        return self._number("deadline")
+
+    @property
+    def is_requeueable(self) -> bool:
+        return bool(self._fields["requeue"])
+
+    @property
+    def is_batch_job(self) -> bool:
+        return bool(self._fields["batch_flag"])
+
     def get_resource_layout_per_node(self) -> dict[str, dict[str, Any]]:
         nodes = (self._fields.get("job_resources") or {}).get("nodes") or {}
         return {

@@ -183,9 +183,12 @@ class CondorStage(CondorWords):
         return {c.worker: c.state for c in self._plain.conditions(WORKERS)}
 
     def _running(self) -> dict[str, str]:
-        one = self.submit("one")
+        one = self.submit("one", "+HotslotMin = 2", "+hotslotburst = False")
         self.until(one, 2, executing=True)
         return {"one": one}
+
+    def _borrower(self) -> dict[str, str]:
+        return self._running()
 
     def _queued(self) -> dict[str, str]:
         jobs = self._running()

@@ -126,9 +126,13 @@ class LiveStage(SlurmWords):
         return jobs
 
     def _running(self) -> dict[str, str]:
-        one = self.submit("one", "--ntasks=4", "--nodes=1", "--nodelist=w1")
+        asked = "--comment=my run; hotslot:min=2,burst=no"
+        one = self.submit("one", "--ntasks=4", "--nodes=1", "--nodelist=w1", asked)
         self.until(one, "RUNNING", "None")
         return {"one": one}
+
+    def _borrower(self) -> dict[str, str]:
+        return self._running()
 
     def _completing(self) -> dict[str, str]:
         self._hold("epilog.w3")

@@ -12,6 +12,7 @@ from hotslot_plugin.condor_runs import RUNS, TOTALS
 from live.cluster import eventually
 from live.condor_stage import CONF, SUBMIT_CONF, WORKER_CONF, CondorStage
 from plugin.condor_conformance import CondorConformance
+from plugin.conformance import RequeueConformance
 from testbed import Testbed
 
 
@@ -31,7 +32,7 @@ def stage() -> Iterator[CondorStage]:
         stage.close()
 
 
-class TestHTCondor(CondorConformance):
+class TestHTCondor(CondorConformance, RequeueConformance):
     """The testbed's pool."""
 
 
@@ -103,3 +104,17 @@ def test_a_silent_startd_hides_nobody_and_its_job_goes_on(stage: CondorStage) ->
         eventually(lambda: len(scheduler.queue(stage.workers).groups) == 2, 60, "it answers again")
         scheduler.close()
         stage.clear()
+
+
+def test_a_user_alone_in_the_pool_has_the_mean_share(stage: CondorStage) -> None:
+    """The negotiator tells the collector of a user some time after the user's first job."""
+    scene = stage.scene("running")
+
+    def share() -> float | None:
+        scheduler = stage.scheduler()
+        [one] = scheduler.placements(stage.workers, [scene.jobs["one"]])
+        scheduler.close()
+        return one.fair_share
+
+    eventually(lambda: share() is not None, 120, "the share is known")
+    assert share() == pytest.approx(0.5, abs=0.01)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from builders import run_summary
 from hotslot.errors import SchedulerError
+from live.cluster import eventually
 from live.slurm_stage import SLURM_CONF, LiveStage
+from plugin.conformance import RequeueConformance
 from plugin.slurm_conformance import SlurmConformance
 from testbed import Testbed
 
@@ -21,7 +24,7 @@ def stage() -> Iterator[LiveStage]:
         stage.clear()
 
 
-class TestSlurmCommands(SlurmConformance):
+class TestSlurmCommands(SlurmConformance, RequeueConformance):
     """squeue, scontrol and slurmctld of the testbed."""
 
 
@@ -74,6 +77,35 @@ def test_a_comment_of_somebody_else_is_kept(stage: LiveStage) -> None:
 def test_resuming_a_node_that_is_not_drained_changes_nothing(stage: LiveStage) -> None:
     stage.scene("running").scheduler.resume("w1")
     assert stage.bed.node_states()["w1"] != "drained"
+
+
+def test_a_users_fair_share_is_what_sshare_says(stage: LiveStage) -> None:
+    job = stage.scene("running").jobs["one"]
+
+    def share() -> float | None:
+        [one] = stage.scheduler().placements(stage.workers, [job])
+        return one.fair_share
+
+    eventually(lambda: share() is not None, 60, "the share is known")
+    words = ["sshare", "-n", "-P", "-U", "-u", "alice", "-o", "FairShare"]
+    assert share() == pytest.approx(float(stage.bed.run(words, user="root").stdout), abs=0.01)
+
+
+@pytest.mark.parametrize("no_requeue", [True, False])
+def test_a_job_may_be_requeued_unless_its_owner_says_no(stage: LiveStage, no_requeue: bool) -> None:
+    stage.clear()
+    job = stage.submit("one", "--hold", *["--no-requeue"] * no_requeue)
+    [one] = stage.scheduler().placements(stage.workers, [job])
+    assert one.may_requeue is not no_requeue
+
+
+def test_a_deadline_is_the_schedulers(stage: LiveStage) -> None:
+    stage.clear()
+    job = stage.submit("one", "--hold", "--time=1", "--deadline=now+600")
+    begun = time.time()
+    [one] = stage.scheduler().placements(stage.workers, [job])
+    assert one.deadline_at is not None
+    assert abs(one.deadline_at - begun - 600) < 60
 
 
 @pytest.mark.parametrize("options", [["--ntasks=4"], ["--ntasks=4", "--nodes=2"]])

@@ -18,8 +18,10 @@ class CondorWords:
     refuses = "not a name of an HTCondor machine"
     away = r"(?i)connect|communicat|failed|no answer|no schedd"
     failed, cancelled, requeued = "COMPLETED", "REMOVED", "HELD"
+    put_back = "EVICTED"
     drained_for = "for a test"
     tells_how_completing_jobs_ended = True
+    tells_priorities = False
 
 
 class CondorConformance(SchedulerConformance):

@@ -7,8 +7,9 @@ Workers have 4 CPUs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pytest
@@ -54,8 +55,12 @@ class Stage(Protocol):
     """The outcomes of a job that exits with 3, of one that was cancelled, of one that waits for
     its next run."""
     drained_for: str
+    put_back: str
+    """How a run ended that hotslot put back into the queue."""
     tells_how_completing_jobs_ended: bool
     """False for pyslurm, in which COMPLETING hides the state below it."""
+    tells_priorities: bool
+    """Whether the scheduler has a number for each job that can be compared with others'."""
 
     def scene(self, name: str) -> Scene: ...
 
@@ -89,6 +94,22 @@ class SchedulerConformance:
         [one] = stage.scene("running").of("one")
         assert (one.phase, one.cpus, one.outcome, one.exit_code) == (JobPhase.RUNNING, 4, "", "")
 
+    def test_a_job_says_what_its_owner_asked_of_hotslot(self, stage: Stage) -> None:
+        [one] = stage.scene("running").of("one")
+        assert one.asked == "min=2,burst=no"
+        [silent] = stage.scene("prolog").of("one")
+        assert silent.asked == ""
+
+    def test_a_batch_job_may_be_requeued_unless_it_was_forbidden(self, stage: Stage) -> None:
+        [one] = stage.scene("running").of("one")
+        assert one.may_requeue
+
+    def test_a_jobs_standing_is_told_as_far_as_the_scheduler_knows(self, stage: Stage) -> None:
+        [one] = stage.scene("running").of("one")
+        assert (one.priority is not None) == stage.tells_priorities
+        assert one.fair_share is None or 0 <= one.fair_share <= 1
+        assert one.deadline_at is None
+
     def test_a_job_that_nobody_knows_is_nobody(self, stage: Stage) -> None:
         scene = stage.scene("running")
         assert list(scene.scheduler.placements(stage.workers, [stage.no_job])) == []
@@ -115,6 +136,16 @@ class SchedulerConformance:
                 ask([worker])
         with pytest.raises(SchedulerError, match=stage.refuses):
             scheduler.resume(worker)
+        one = Placement(scheduler.name, stage.no_job, 0, worker, 1, JobPhase.RUNNING)
+        with pytest.raises(SchedulerError, match=stage.refuses):
+            scheduler.requeue(one)
+
+    def test_what_is_no_job_id_is_not_put_back(self, stage: Stage) -> None:
+        scheduler = stage.scene("running").scheduler
+        for job_id in (*NO_JOB_IDS, *stage.no_job_ids):
+            one = Placement(scheduler.name, job_id, 0, stage.workers[0], 1, JobPhase.RUNNING)
+            with pytest.raises(SchedulerError, match="is not"):
+                scheduler.requeue(one)
 
     def test_a_cluster_set_up_as_documented_has_nothing_wrong(self, stage: Stage) -> None:
         findings = stage.scene("running").scheduler.check(stage.workers, 60.0)
@@ -188,3 +219,43 @@ class SchedulerConformance:
         for ask in asks:
             with pytest.raises(SchedulerUnavailable, match=stage.away):
                 ask()
+
+
+class RequeueConformance:
+    """What comes of a run that is put back: claims that change the scene, so that only a scheduler
+    shows them that goes on by itself. In scene ``borrower`` one job runs."""
+
+    def test_a_run_that_is_put_back_is_followed_by_the_next(self, stage: Stage) -> None:
+        scene = stage.scene("borrower")
+        [one] = scene.of("one")
+        assert (one.phase, one.run) == (JobPhase.RUNNING, 0)
+        scene.scheduler.requeue(one)
+        scene.scheduler.requeue(one)
+        until(lambda: [p.run for p in scene.of("one")] == [1])
+        [again] = scene.of("one")
+        assert again.before == stage.put_back
+
+    def test_a_run_that_is_over_is_left_alone(self, stage: Stage) -> None:
+        """Whoever asks for it late puts back neither the next run nor a job that waits."""
+        scene = stage.scene("borrower")
+        [one] = scene.of("one")
+        late = replace(one, run=0, worker=stage.workers[0])
+        scene.scheduler.requeue(late)
+        until(lambda: [p.run for p in scene.of("one")] == [1])
+        scene.scheduler.requeue(late)
+        assert [p.run for p in scene.of("one")] == [1]
+
+    def test_a_run_on_another_worker_is_left_alone(self, stage: Stage) -> None:
+        scene = stage.scene("running")
+        [one] = scene.of("one")
+        other = next(worker for worker in stage.workers if worker != one.worker)
+        scene.scheduler.requeue(replace(one, worker=other))
+        assert [(p.run, p.phase) for p in scene.of("one")] == [(0, JobPhase.RUNNING)]
+
+
+def until(happens: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    """Wait for what a scheduler does in its own time."""
+    end = time.monotonic() + timeout_s
+    while not happens():
+        assert time.monotonic() < end, f"not within {timeout_s:g} s"
+        time.sleep(0.5)

@@ -32,6 +32,20 @@ class Replay(SlurmWords):
         return Scene(connect(settings), jobs_of(name), WORKERS)
 
 
+class Requeueing(SlurmWords):
+    """Slurm's commands, and a job that they put back."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def scene(self, name: str) -> Scene:
+        """Return a scene with a running job; each name's goes on for itself."""
+        fake = TESTS / "fakes" / "slurm_requeues.py"
+        command = [sys.executable, "-S", str(fake), str(SCENES), str(self._directory / name)]
+        settings = {"source": "scontrol", "command": command, "timeout_s": 20.0}
+        return Scene(connect(settings), jobs_of("running"), WORKERS)
+
+
 class PyslurmReplay(SlurmWords):
     """A fake pyslurm answers look-ups; the rest is what Slurm's commands once said."""
 

@@ -18,8 +18,10 @@ class SlurmWords:
     refuses = "not a name of a Slurm node"
     away = r"(?i)contact|connect"
     failed, cancelled, requeued = "FAILED", "CANCELLED", "REQUEUED"
+    put_back = "REQUEUED"
     drained_for = "Prolog error"
     tells_how_completing_jobs_ended = True
+    tells_priorities = True
 
 
 class SlurmConformance(SchedulerConformance):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import placement, run_summary
-from fakes.condor_pool import FakePool
+from fakes.condor_pool import JOB, SLOT, FakePool, whole
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot.model import JobPhase, Level, RunSummary
 from hotslot.schedulers import PartlyUnavailable
@@ -16,40 +16,6 @@ from hotslot_plugin.condor import HTCondor
 from hotslot_plugin.condor_check import STARTD_SETTINGS
 from hotslot_plugin.condor_pool import SILENT_AGAIN_S, Pool
 from hotslot_plugin.condor_runs import RUNS, TOTALS
-
-JOB: dict[str, Any] = {
-    "ClusterId": 12,
-    "ProcId": 0,
-    "JobStatus": 2,
-    "NumJobMatches": 1,
-    "PublicClaimId": "<a>#1#1#...",
-    "RemoteHost": "slot1_1@c1",
-    "JobCurrentStartDate": 100,
-    "JobCurrentStartExecutingDate": 101,
-    "RequestCpus": 2,
-    "EnteredCurrentStatus": 90,
-}
-SLOT: dict[str, Any] = {
-    "SlotType": "Dynamic",
-    "State": "Claimed",
-    "Activity": "Busy",
-    "Cpus": 2,
-    "GlobalJobId": "s1#12.0#1795285700",
-    "PublicClaimId": "<a>#1#1#...",
-}
-
-
-def whole(name: str, free: int = 8, admits: int = 4) -> dict[str, Any]:
-    return {
-        "PartitionableSlot": True,
-        "Name": f"slot1@{name}",
-        "State": "Unclaimed",
-        "Activity": "Idle",
-        "Cpus": free,
-        "TotalSlotCpus": 8,
-        "HotslotAdmitCpus": admits,
-        "CondorVersion": "$CondorVersion: 23.9.6 2026-07-12 $",
-    }
 
 
 class Clock:
@@ -358,3 +324,53 @@ def test_a_worker_that_is_not_there_is_found(condor: HTCondor, pool: FakePool) -
     pool.settings = {"s1": GOOD_SCHEDD}
     pool.down = {"c1"}
     assert problems(condor) == [("worker c1", Level.WRONG)]
+
+
+# --- requeueing ---------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_its_worker_and_the_schedd_compares_the_run(
+    condor: HTCondor, pool: FakePool
+) -> None:
+    [one] = condor.placements(["c1"])
+    condor.requeue(one)
+    [vacated] = [question for question in pool.asked if question["ask"] == "vacate"]
+    assert vacated["where"] == "((ClusterId == 12 && ProcId == 0)) && NumJobMatches == 1"
+    [now] = condor.placements(["c1"], ["12.0@s1"])
+    assert (now.phase, now.run, now.before) == (JobPhase.PENDING, 1, "EVICTED")
+    condor.requeue(one)
+    assert pool.count("vacate") == 1
+
+
+@pytest.mark.parametrize("changed", [{"run": 1}, {"worker": "c2"}, {"job_id": "13.0@s1"}])
+def test_what_is_not_that_run_is_left_alone(
+    condor: HTCondor, pool: FakePool, changed: dict[str, Any]
+) -> None:
+    [one] = condor.placements(["c1"])
+    condor.requeue(dataclasses.replace(one, **changed))
+    assert pool.count("vacate") == 0
+
+
+def test_a_job_of_another_universe_may_not_be_requeued(condor: HTCondor, pool: FakePool) -> None:
+    pool.queues["s1"][0]["JobUniverse"] = 7
+    [one] = condor.placements(["c1"])
+    assert not one.may_requeue
+    with pytest.raises(SchedulerError, match="may not be requeued"):
+        condor.requeue(one)
+    assert pool.count("vacate") == 0
+
+
+def test_a_schedd_that_does_not_let_the_agent_vacate_is_told(
+    condor: HTCondor, pool: FakePool
+) -> None:
+    pool.vacates = False
+    [one] = condor.placements(["c1"])
+    with pytest.raises(SchedulerError, match=r"12\.0 \(TotalPermissionDenied 1\): is the agent in"):
+        condor.requeue(one)
+
+
+def test_a_silent_schedd_has_nothing_put_back(condor: HTCondor, pool: FakePool) -> None:
+    [one] = condor.placements(["c1"])
+    pool.down = {"s1"}
+    with pytest.raises(SchedulerUnavailable, match="schedd s1"):
+        condor.requeue(one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -356,3 +357,28 @@ def test_a_slot_has_its_job_by_the_global_job_id() -> None:
     assert startd(SLOT_AD).slots == (
         Slot("12.0@ctl.test", "#1795285725#2#...", "Claimed", "Busy", 4),
     )
+
+
+def test_a_job_is_vacated_with_its_time_to_end(bindings: Bindings) -> None:
+    """And the schedd's counts come back as numbers."""
+    done: list[tuple[object, str]] = []
+
+    class Schedd:
+        def __init__(self, at: object) -> None:
+            self.at = at
+
+        def act(self, action: object, where: str) -> object:
+            done.append((action, where))
+            return bindings.classad.ClassAd({"TotalSuccess": 1, "TotalNotFound": 0, "x": "y"})
+
+    htcondor = SimpleNamespace(Schedd=Schedd, JobAction=bindings.htcondor.JobAction)
+    told = Bindings()
+    told.htcondor = htcondor
+    where = "(ClusterId == 12 && ProcId == 0) && NumJobMatches == 1"
+    found = told.vacate({"at": "<10.0.0.1:9618>", "where": where})
+    assert found == {"TotalSuccess": 1, "TotalNotFound": 0}
+    assert done == [(bindings.htcondor.JobAction.Vacate, where)]
+
+
+def test_the_bindings_can_be_asked_for_accounting_ads(bindings: Bindings) -> None:
+    assert bindings.htcondor.AdTypes.Accounting is not None

@@ -36,6 +36,11 @@ PROPERTIES = {
     "end_time": "_raw_time(self.ptr.end_time)",
     "time_limit": "_raw_time(self.ptr.time_limit)",
     "run_time": "self._calc_run_time()",
+    "comment": "cstr.to_unicode(self.ptr.comment)",
+    "priority": "u32_parse(self.ptr.priority, zero_is_noval=False)",
+    "deadline": "_raw_time(self.ptr.deadline)",
+    "is_requeueable": "u16_parse_bool(self.ptr.requeue)",
+    "is_batch_job": "u16_parse_bool(self.ptr.batch_flag)",
 }
 """Bodies of properties of Job from which the adapter infers more than they say."""
 

@@ -172,3 +172,88 @@ def test_nothing_is_asked_of_nobody() -> None:
     scheduler = connect({"source": "scontrol", "command": ["/no/such/command"]})
     assert list(scheduler.placements([])) == []
     assert list(scheduler.conditions([])) == []
+
+
+# --- requeueing ---------------------------------------------------------------------------------
+
+
+def squeue(run: int = 0, state: str = "RUNNING", **fields: object) -> str:
+    """Return squeue's answer about job 12 on w1."""
+    job = {"job_id": 12, "job_state": [state], "nodes": "w1", "cpus": 4, "restart_cnt": run}
+    job |= {"requeue": True, "batch_flag": True, **fields}
+    return json.dumps({"jobs": [job], "last_update": 1})
+
+
+def answering(
+    tmp_path: Path, before: str, after: str, *, status: int = 0, words: str = ""
+) -> Slurm:
+    """Return an adapter whose squeue changes its answer when scontrol is called."""
+    (tmp_path / "before").write_text(before)
+    (tmp_path / "after").write_text(after)
+    script = f"""cd {tmp_path}
+case "$1" in
+    squeue) if [ -e put ]; then cat after; else cat before; fi;;
+    scontrol) touch put; echo "{words}" >&2; exit {status};;
+esac"""
+    return slurm(tmp_path, script)
+
+
+def requeueings(tmp_path: Path) -> list[str]:
+    return [line for line in said(tmp_path) if line.startswith("scontrol")]
+
+
+def test_a_run_is_put_back_by_the_name_of_its_job_alone(tmp_path: Path) -> None:
+    task = {"array_job_id": 12, "array_task_id": {"set": True, "infinite": False, "number": 0}}
+    before = squeue(**task)
+    adapter = answering(tmp_path, before, squeue(run=1, state="PENDING", **task))
+    [one] = adapter.placements(["w1"], ["12"])
+    assert (one.array_job_id, one.array_task_id, one.may_requeue) == ("12", "0", True)
+    adapter.requeue(one)
+    assert requeueings(tmp_path) == ["scontrol requeue incomplete 12_0"]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        squeue(run=1),
+        squeue(state="COMPLETING"),
+        squeue(state="COMPLETED"),
+        squeue(run=1, state="PENDING"),
+        squeue(nodes="w2"),
+        json.dumps({"jobs": [], "last_update": 1}),
+    ],
+)
+def test_what_is_not_that_run_any_more_is_left_alone(tmp_path: Path, there: str) -> None:
+    answering(tmp_path, there, there).requeue(placement("12"))
+    assert requeueings(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"requeue": False}, {"batch_flag": False}, {"het_job_id": 12, "requeue": True}]
+)
+def test_a_job_that_may_not_be_requeued_is_not(tmp_path: Path, fields: dict[str, object]) -> None:
+    there = squeue(**fields)
+    adapter = answering(tmp_path, there, there)
+    assert [p.may_requeue for p in adapter.placements(["w1"], ["12"])] == [False]
+    with pytest.raises(SchedulerError, match="job 12 may not be requeued"):
+        adapter.requeue(placement("12"))
+    assert requeueings(tmp_path) == []
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_requeueing_that_does_not_come_about_says_why(tmp_path: Path, status: int) -> None:
+    adapter = answering(tmp_path, squeue(), squeue(), status=status, words="Access denied")
+    with pytest.raises(SchedulerError, match=r"12 on w1 is not put back: Access denied"):
+        adapter.requeue(placement("12"))
+
+
+def test_a_run_that_ends_meanwhile_is_no_failure(tmp_path: Path) -> None:
+    ended = squeue(state="COMPLETED")
+    answering(tmp_path, squeue(), ended, status=1, words="Job finished").requeue(placement("12"))
+
+
+def test_a_job_that_nobody_can_ask_about_is_not_put_back(tmp_path: Path) -> None:
+    adapter = slurm(tmp_path, "echo Unable to contact slurm controller >&2; exit 1")
+    with pytest.raises(SchedulerUnavailable):
+        adapter.requeue(placement("12"))
+    assert requeueings(tmp_path) == []

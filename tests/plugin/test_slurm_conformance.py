@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from hotslot.model import Level
-from plugin.conformance import Stage
-from plugin.replay import PyslurmReplay, Replay
+from plugin.conformance import RequeueConformance, Stage
+from plugin.replay import PyslurmReplay, Replay, Requeueing
 from plugin.slurm_conformance import WORKERS, SlurmConformance
 
 
@@ -19,6 +19,15 @@ class TestCommands(SlurmConformance):
     @classmethod
     def stage(cls) -> Replay:
         return Replay()
+
+
+class TestRequeueing(RequeueConformance):
+    """A fake Slurm whose job waits again as soon as it is put back."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls, tmp_path_factory: pytest.TempPathFactory) -> Requeueing:
+        return Requeueing(tmp_path_factory.mktemp("requeueing"))
 
 
 class TestPyslurm(SlurmConformance):

@@ -248,3 +248,28 @@ def test_a_drained_node_is_told_from_one_that_is_down() -> None:
         False,
         "DOWN+NOT_RESPONDING",
     )
+
+
+def number(value: int) -> dict[str, object]:
+    return {"set": True, "infinite": False, "number": value}
+
+
+def test_a_jobs_standing_is_read_in_every_shape() -> None:
+    [new] = told(job(priority=number(4_294_901_757), deadline=number(1_795_300_000), requeue=True))
+    assert (new.priority, new.deadline_at, new.may_requeue) == (4_294_901_757, 1_795_300_000, False)
+    [old] = told(job(priority=7, deadline=0, requeue=True, batch_flag=True))
+    assert (old.priority, old.deadline_at, old.may_requeue) == (7, None, True)
+    [none] = told(job())
+    assert (none.priority, none.deadline_at, none.may_requeue, none.asked) == (
+        None,
+        None,
+        False,
+        "",
+    )
+
+
+def test_a_comment_may_be_long_and_is_never_a_reason_to_fail() -> None:
+    [long] = told(job(comment="x" * 600 + " hotslot:min=4"))
+    assert long.asked == "min=4"
+    for odd in (5, ["hotslot:min=4"], {"job": "hotslot:min=4"}, True):
+        assert [one.asked for one in told(job(comment=odd))] == [""]

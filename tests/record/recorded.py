@@ -130,6 +130,7 @@ placements = st.builds(
     time_limit_s=st.none() | amounts,
     exit_code=texts,
     outcome=texts,
+    asked=texts,
 )
 
 all_totals = st.builds(

@@ -111,6 +111,23 @@ def test_roll_ups_of_version_1_are_made(old: Path) -> None:
         assert [row.lease.id for row in store.alike("alice", "O'Neill's \u2028 job")] == [1, 3, 4]
 
 
+def test_version_2_is_as_it_was_and_asked_for_nothing(tmp_path: Path) -> None:
+    with Store(made(tmp_path / "hotslot.db", 2), host="n1") as store:
+        (first,) = store.leases_of("20")
+        placed = first.lease.placement
+        assert (placed.name, placed.account, placed.asked) == (
+            "O'Neill's \u2028 job",
+            "physics",
+            "",
+        )
+        assert (placed.submitted_at, placed.ended_at) == (T - 60, T + 100)
+        assert first.lease.totals == Totals(100, 400, 260, 150, 1.5, 3.9, 7, 2)
+        assert (first.roll_up.applied, first.roll_up.refused) == (2, 1)
+        assert [one.id for one in store.open_leases()] == [2]
+        assert [event.reason for event in store.events(1)] == ["peak of 60 s is 1.1 of 4 cores"] * 3
+        assert [one.held_core_s for one in store.summed("user")] == [260]
+
+
 def test_a_migration_that_is_killed_is_made_whole_the_next_time(tmp_path: Path) -> None:
     """Killed at moments from before its first statement to after its last."""
     path = made(tmp_path / "large.db", 1)

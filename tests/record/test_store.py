@@ -307,3 +307,16 @@ def test_every_part_of_a_batch_has_a_piece() -> None:
     assert isinstance(pieces[0].leases[0], Lease)
     assert LeaseDecision in {type(one) for piece in pieces for one in piece.decisions}
     assert WorkerState in {type(one) for piece in pieces for one in piece.workers}
+
+
+def test_what_was_asked_is_kept_once_and_nothing_for_nothing(tmp_path: Path) -> None:
+    asked = [replace(placement(str(n)), asked="min=4,burst=no") for n in (1, 2)]
+    with Store(tmp_path / "hotslot.db") as store:
+        leases = (lease(1, of=asked[0]), lease(2, of=asked[1]), lease(3, of=placement("3")))
+        store.append(Batch(leases=leases))
+        assert [one.placement.asked for one in store.open_leases()] == [
+            *("min=4,burst=no", "min=4,burst=no", "")
+        ]
+        kept = [row["asked_id"] for row in store._rows("SELECT asked_id FROM leases ORDER BY id")]
+        assert kept[0] == kept[1] is not None
+        assert kept[2] is None

@@ -112,7 +112,8 @@ def one_job() -> JobDetail:
         event(99.0, (2, 4), reason="saturated: wants 2.0 of 2 cores, back to 4", online_s=1.1),
     )
     roll_up = RollUp(applied=2, refused=1, plug_median_s=1.6, plug_max_s=1.6, unplug_median_s=0.5)
-    row = part(life=load_then_wait(), submitted_at=START - 75, roll_up=roll_up)
+    asked = "min=2,burst=no,elastc=no"
+    row = part(life=load_then_wait(), submitted_at=START - 75, roll_up=roll_up, asked=asked)
     decisions = tuple(map(decision_of, events[1:]))
     return JobDetail((PartDetail(row, events, load_then_wait(), decisions),))
 
@@ -138,7 +139,8 @@ def array_job(tasks: int = 3) -> JobDetail:
 def hostile_job() -> JobDetail:
     """A job whose every text wants to do something to the terminal."""
     texts = {"name": HOSTILE, "user": HOSTILE, "account": HOSTILE, "partition": HOSTILE}
-    row = part(life=load_then_wait(), outcome=HOSTILE, exit_code=HOSTILE, **texts)
+    texts |= {"outcome": HOSTILE, "exit_code": HOSTILE, "asked": HOSTILE}
+    row = part(life=load_then_wait(), **texts)
     bad = replace(event(3.0, (4, 2)), reason=HOSTILE, detail=HOSTILE, worker=HOSTILE)
     return JobDetail((PartDetail(row, (bad,), load_then_wait()),))
 

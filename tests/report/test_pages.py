@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable
 from io import StringIO
 
@@ -175,3 +176,23 @@ def test_without_plotext_the_rest_of_the_page_is_shown(monkeypatch: pytest.Monke
 def test_what_is_lost_is_said() -> None:
     detail = JobDetail((PartDetail(part(roll_up=RollUp(lost_samples=3))),))
     assert "3 samples lost" in piped(job_page(detail, NOW), 80)
+
+
+def test_what_was_asked_is_said_once_for_all_parts_of_a_job() -> None:
+    parts = [part("1", worker=f"w{n}", asked="min=2") for n in range(3)]
+    said = piped(job_page(JobDetail(tuple(PartDetail(one) for one in parts)), NOW), 80)
+    assert said.count("keeps 2 vCPUs at least, as its owner asked") == 1
+    silent = piped(job_page(JobDetail((PartDetail(part("1")),)), NOW), 80)
+    assert "asked\n" not in silent
+
+
+@pytest.mark.parametrize(("zone", "holds"), [("UTC", True), ("UTC-14", False)])
+def test_a_deadline_without_a_zone_is_in_this_machines_time(
+    zone: str, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job began at 22:13:20 in Greenwich, when it was the next day's noon on Kiritimati."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    one = part("1", asked="deadline=2023-11-15T04:00")
+    said = piped(job_page(JobDetail((PartDetail(one),)), NOW), 80)
+    assert ("has a deadline" in said, "has passed" in said) == (holds, not holds)

@@ -1,10 +1,7 @@
-"""What a job's owner may say of its sizing, in the schedulers' own tools; checked, and bounded by
-the site's policy: pure.
+"""What a job's owner may say of its sizing, checked and bounded by the site's policy: pure.
 
-    sbatch --comment="hotslot:min=4,burst=no" job.sh         Slurm; beside other words, if any
-    +HotslotMin = 4                                          HTCondor's submit file
-    +HotslotDeadline = "2026-12-01T12:00"
-
+The adapters of the schedulers make one canonical text of what an owner wrote
+(``Placement.asked``): settings ``KEY=VALUE`` with commas between them, ``min=4,burst=no``.
 Users write this, so nothing here raises: what is wrong or not allowed is left out, and said.
 """
 
@@ -13,13 +10,10 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hotslot.decide.preferences_time import epoch_s
-
-LONGEST = 4096
-"""Characters of a comment that are looked at."""
 
 MOST_WORDS = 16
 """Settings of one job that are looked at."""
@@ -27,21 +21,12 @@ MOST_WORDS = 16
 SHOWN = 40
 """Characters of a user's word that are repeated to others."""
 
-NEARLY = 0.9
-"""A name this much like one of ours is a slip, not somebody else's."""
+CUT = "…"
+"""What an adapter puts in the place of what it left out; no user can write it."""
 
-WORD = "hotslot:"
 YES = {"yes": True, "true": True, "on": True, "1": True}
 NO = {"no": False, "false": False, "off": False, "0": False}
-ATTRIBUTES = {
-    "hotslotelastic": "elastic",
-    "hotslotmin": "min",
-    "hotslotburst": "burst",
-    "hotslotdeadline": "deadline",
-}
-"""HTCondor's attribute names, which know no upper and lower case."""
-
-KEYS = tuple(ATTRIBUTES.values())
+KEYS = ("elastic", "min", "burst", "deadline")
 
 _NUMBER = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -80,54 +65,24 @@ class Preferences:
         return max(floor, least)
 
 
-def from_comment(
-    comment: str,
+def asked_for(
+    asked: str,
     request: int,
     now: float,
     site: SitePolicy = SitePolicy(),
     *,
     utc_offset_s: float = 0.0,
 ) -> Preferences:
-    """Read a Slurm comment; other words in it are left alone.
+    """Return what holds for a job whose owner ``asked`` for this, in canonical form.
 
-    ``utc_offset_s``: of the site's clocks, for a deadline without a zone.
+    ``request``: its CPUs on this worker; ``now``: UTC epoch s; ``utc_offset_s``: of the site's
+    clocks, for a deadline without a zone.
     """
     pairs: list[tuple[str, str]] = []
-    for word in re.split(r"[\s;]+", comment[:LONGEST]):
-        if word[: len(WORD)].lower() == WORD:
-            for setting in word[len(WORD) :].strip("\"'").split(","):
-                key, _, value = setting.partition("=")
-                pairs.append((key.strip().lower(), value.strip()))
+    for setting in asked.split(",", MOST_WORDS) if asked else ():
+        key, _, value = setting.partition("=")
+        pairs.append((key.strip().lower(), value.strip()))
     return _checked(pairs, request, now, site, utc_offset_s)
-
-
-def from_attributes(
-    attributes: Mapping[str, object],
-    request: int,
-    now: float,
-    site: SitePolicy = SitePolicy(),
-    *,
-    utc_offset_s: float = 0.0,
-) -> Preferences:
-    """Read a job's ClassAd: ``HotslotElastic``, ``HotslotMin``, ``HotslotBurst``,
-    ``HotslotDeadline``; names that are nearly one of these are refused, hotslot's own figures and
-    all others left alone."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in attributes.items():
-        lower = name.lower()
-        if lower in ATTRIBUTES:
-            pairs.append((ATTRIBUTES[lower], _text(value)))
-        elif difflib.get_close_matches(lower[:SHOWN], ATTRIBUTES, n=1, cutoff=NEARLY):
-            pairs.append((name, _text(value)))
-    return _checked(pairs, request, now, site, utc_offset_s)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return str(value).strip() if isinstance(value, str | int) else f"a {type(value).__name__}"
 
 
 def _checked(
@@ -146,7 +101,9 @@ def _checked(
         found = changed
         refused += [f"{_shown(words)}: {problem}" for problem in problems]
     if len(pairs) > MOST_WORDS:
-        refused.append(f"{len(pairs)} settings; those after the {MOST_WORDS}th are not read")
+        refused.append(
+            f"more than {MOST_WORDS} settings; those after the {MOST_WORDS}th do not count"
+        )
     said = tuple(_shown(f"{key}={value}" if value else key) for key, value in pairs[:MOST_WORDS])
     return replace(found, said=said, refused=tuple(refused))
 
@@ -230,7 +187,9 @@ def sentences(preferences: Preferences) -> Iterator[str]:
 
 
 def _unknown(key: str) -> str:
-    short = key[:SHOWN].lower().removeprefix("hotslot")
+    if key == CUT:
+        return "more was said than is read"
+    short = key[:SHOWN].removeprefix("hotslot")
     near = difflib.get_close_matches(short, KEYS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(KEYS)}"
     return f"is unknown; {hint}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotslot.record import migration_1, migration_2
+from hotslot.record import migration_1, migration_2, migration_3
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +18,5 @@ class Migration:
 MIGRATIONS = (
     Migration(1, migration_1.STATEMENTS),
     Migration(2, migration_2.STATEMENTS),
+    Migration(3, migration_3.STATEMENTS),
 )

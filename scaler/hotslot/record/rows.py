@@ -55,8 +55,11 @@ CLOSE_REASONS = (
 OWNER = ("host", "scheduler", "user", "account", "partition")
 """Columns of ``owners``."""
 
-_PLACEMENT = tuple(one.name for one in fields(Placement) if one.name != "before")
-"""``before`` is of the run before, whose lease has it as its outcome."""
+UNRECORDED = frozenset({"before", "priority", "fair_share", "deadline_at", "may_requeue"})
+"""``before`` is of the run before, whose lease has it as its outcome; the others change while a job
+runs, and say nothing of it afterwards."""
+
+_PLACEMENT = tuple(one.name for one in fields(Placement) if one.name not in UNRECORDED)
 _TOTALS = tuple(one.name for one in fields(Totals))
 _ROLL_UP = tuple(one.name for one in fields(RollUp))
 _SAMPLE = tuple(one.name for one in fields(Sample))
@@ -114,6 +117,7 @@ def lease_row(lease: Lease, host: str) -> dict[str, Any]:
         "close_reason": None if reason is None else CLOSE_REASONS.index(reason),
         "exit": storable(placement.exit_code),
         "outcome": storable(placement.outcome),
+        "asked": storable(placement.asked) or None,
         "life_ms": thousandths(totals.life_s),
         "requested_core_ms": _requested(totals, placement.cpus),
         "held_core_ms": thousandths(totals.held_core_s),

@@ -50,6 +50,7 @@ _LEASE: dict[str, str] = {
     "name_id": _word("name"),
     "exit_id": _word("exit"),
     "outcome_id": _word("outcome"),
+    "asked_id": _word("asked"),
     **{name: f":{name}" for name in _GIVEN},
 }
 
@@ -209,7 +210,7 @@ class Store(History):
 
     def _put_leases(self, leases: Iterable[Lease]) -> None:
         values = [rows.lease_row(lease, self._host) for lease in leases]
-        self._put_words(values, ("user", "worker", "name", "exit", "outcome"))
+        self._put_words(values, ("user", "worker", "name", "exit", "outcome", "asked"))
         owners = {tuple(row[name] for name in rows.OWNER) for row in values}
         self._many(_PUT_OWNER, owners)
         self._many(_PUT_LEASE, values)
@@ -228,7 +229,7 @@ class Store(History):
 
     def _put_words(self, values: Iterable[Mapping[str, Any]], columns: Collection[str]) -> None:
         words = {row[column] for row in values for column in columns}
-        self._many(_PUT_WORD, ((word,) for word in words))
+        self._many(_PUT_WORD, ((word,) for word in words if word is not None))
 
     def _put_lost(self, lost: Mapping[int, int]) -> None:
         sql = "UPDATE leases SET lost_samples = lost_samples + ? WHERE id = ?"

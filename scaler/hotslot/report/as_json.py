@@ -11,6 +11,7 @@ from typing import Any
 
 from hotslot.model import Event, ResultKind, Sample
 from hotslot.record.batch import LeaseRow
+from hotslot.report.asked import asked_in_words
 from hotslot.report.efficiency import Figures, Job, figures_of, outcome_of, task_id
 from hotslot.report.job import JobDetail, PartDetail, event_parts
 
@@ -62,6 +63,8 @@ def part_json(part: LeaseRow) -> Json:
         "phase": placement.phase.value,
         "outcome": outcome_of(lease),
         "exit_code": placement.exit_code,
+        "asked": placement.asked,
+        "asked_in_words": asked_in_words([lease]),
         "started_at": placement.started_at,
         "ended_at": placement.ended_at,
         "opened_at": lease.opened_at,

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hotslot.model import Event, Lease, ResultKind
+from hotslot.report.asked import asked_in_words
 from hotslot.report.efficiency import Figures, Job, figures_of, outcome_of, task_id
 from hotslot.report.job import JobDetail, PartDetail, event_parts
 from hotslot.report.plot import Timeline
@@ -101,6 +102,8 @@ def _times(job: Job, now: float) -> Iterable[str]:
         yield f"submitted {clock(first.submitted_at)}, waited {waited} to start"
     if exits and not job.is_open:
         yield f"exit code {', '.join(plain(code) for code in sorted(exits))}"
+    for words in asked_in_words(part.lease for part in job.parts[-MOST_PARTS:]):
+        yield plain(words)
     lost = sum(part.roll_up.lost_samples for part in job.parts)
     if lost:
         yield f"{many(lost, 'sample')} lost while the database could not be written"
