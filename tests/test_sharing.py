@@ -138,5 +138,3 @@ async def test_a_borrower_is_named_for_requeueing_once_an_owner_was_short_for_lo
     world.loads["w1"] = 4.0
     await world.run(12)
     assert world.sharing.overdue(10) == ""  # its owner did not allow it
-
-

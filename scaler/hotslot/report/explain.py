@@ -44,13 +44,17 @@ def explain(status: Status, about: str = "") -> list[Explanation]:
         return [Explanation("host", status.host, None, tuple(host_sentences(status)))]
     if here := [one for one in status.workers if about in (one.worker, one.vm)]:
         return [_of_worker(status, one) for one in here]
+    running: list[WorkerStatus] = []
     for called in (_is_called, _is_called_at_a_schedd):
-        running = [one for one in status.workers if one.job and called(one, about)]
-        if running:
-            return [_of_worker(status, one) for one in running]
-    at = [n for n, one in enumerate(status.queue) if about in _names(one.job)]
+        running = running or [one for one in status.workers if one.job and called(one, about)]
+    first = {one.job: n for n, one in reversed([*enumerate(status.queue)])}
+    waiting = sorted(n for job, n in first.items() if waits_as(job, about))
     return [
-        Explanation("waiting", status.queue[n].job, None, tuple(_waiting(status, n))) for n in at
+        *(_of_worker(status, one) for one in running),
+        *(
+            Explanation("waiting", status.queue[n].job, None, tuple(_waiting(status, n)))
+            for n in waiting
+        ),
     ]
 
 
@@ -67,6 +71,27 @@ def _names(job: str) -> tuple[str, ...]:
     """Return how a job may be called: ``12.0@schedd``, ``12.0`` and ``12``; other jobs' one id."""
     number, at, _ = job.partition("@")
     return (job, number, number.removesuffix(".0")) if at else (job,)
+
+
+def waits_as(job: str, about: str) -> bool:
+    """Whether a job that waits may be called so: an array's tasks wait as ``12_[0-2,5%1]``.
+
+    Worked: that is ``12``, ``12_1`` and ``12_5``, not ``12_3``; ``7.3@schedd`` is ``7.3``, ``7``.
+    """
+    if about == job:
+        return True
+    number, at, _ = job.partition("@")
+    if at:
+        return about in (number, number.partition(".")[0])
+    array, bracket, tasks = job.partition("_[")
+    asked, _, task = about.partition("_")
+    if not bracket or asked != array:
+        return False
+    spans = re.findall(r"(\d{1,9})(?:-(\d{1,9}))?", tasks.partition("%")[0])
+    if not task:
+        return True
+    known = task.isdecimal() and len(task) < 10
+    return known and any(int(low) <= int(task) <= int(high or low) for low, high in spans)
 
 
 def _of_worker(status: Status, one: WorkerStatus) -> Explanation:
@@ -93,7 +118,7 @@ def _job(status: Status, one: WorkerStatus) -> Iterator[str]:
     if one.target_vcpus is not None:
         yield from _entitled(status, one)
     yield from _troubles(one)
-    yield from offers_sentences(status)
+    yield from offers_sentences(status, "other ")
 
 
 def _holds(now: float, one: WorkerStatus) -> str:
@@ -150,16 +175,19 @@ def _entitled(status: Status, one: WorkerStatus) -> Iterator[str]:
         yield "It owns its request: it would have started without lending, and gets it back first."
         takers = [loan for loan in loans if one.worker in loan.lenders]
         if takers:
-            jobs = few([f"{loan.job} ({loan.worker})" for loan in takers])
+            jobs = few([f"{loan.job} ({loan.worker})" for loan in takers], longest=64)
             lent = sum(loan.vcpus for loan in takers)
-            yield f"What it and other owners gave back serves job {jobs}: {many(lent, 'vCPU')}."
+            alone = all(len(loan.lenders) == 1 for loan in takers)
+            whose = "it" if alone else "it and other owners"
+            yield f"What {whose} gave back serves job {jobs}: {many(lent, 'vCPU')}."
     if one.wish_vcpus is not None and one.target_vcpus is not None:
         due = min(one.wish_vcpus, one.entitled_vcpus or one.wish_vcpus)
         if one.target_vcpus < due:
             yield f"It wants {one.wish_vcpus} and is due {one.target_vcpus} of them for now."
     if one.clawback:
-        amount = many(one.clawback_vcpus, "vCPU")
-        yield f"Being taken back from it: {amount}: {said(one.clawback)}."
+        amount = many(one.clawback_vcpus, "vCPU is", "vCPUs are")
+        why = "" if one.clawback in (one.decision or "") else f": {said(one.clawback)}"
+        yield f"{amount} being taken back from it{why}."
 
 
 def _borrowed(status: Status, one: WorkerStatus, loan: Loan) -> str:
@@ -173,7 +201,7 @@ def _borrowed(status: Status, one: WorkerStatus, loan: Loan) -> str:
         whom = f"job {short(lender.job, 32)} ({short(lender.worker, 64)}){used}{asked}"
         back = "when that job wants them back"
     else:
-        whom = f"the jobs on {few(loan.lenders)}, which use less than they asked for"
+        whom = f"the jobs on {few(loan.lenders, longest=64)}, which use less than they asked for"
         back = "when those jobs want them back"
     kept = many(one.floor_vcpus or 0, "vCPU")
     runs = many(loan.vcpus, "of its vCPUs is lent", "of its vCPUs are lent")
@@ -194,6 +222,9 @@ def _waiting(status: Status, at: int) -> Iterator[str]:
     waits = duration(max(0.0, status.at - one.since_at))
     whose = f"Job {short(one.job, 32)} of {short(one.scheduler, 32)}"
     yield f"{whose} waits for {many(one.cpus, 'CPU')}{where}, for {waits} by now."
+    tasks = sum(other.job == one.job for other in status.queue)
+    if tasks > 1:
+        yield f"{tasks} of its tasks wait; this is what the first lacks."
     if at:
         yield f"{many(at, 'job waits', 'jobs wait')} before it."
     yield f"It can start {lacking(one)}."

@@ -32,21 +32,21 @@ def host_sentences(status: Status) -> Iterator[str]:
             yield f"{short(one.name)} gives no answer for {silent}; running jobs go on."
 
 
-def offers_sentences(status: Status) -> Iterator[str]:
-    """Yield who waits and for what, and why offers do not move."""
+def offers_sentences(status: Status, whose: str = "") -> Iterator[str]:
+    """Yield who waits and for what, and why offers do not move; ``whose``: ``other `` jobs."""
+    one, more = f"{whose}job waits", f"{whose}jobs wait"
     waiting = sum(status.waiting_jobs.values())
     if status.queue:
         first = status.queue[0]
         waiting = max(waiting, len(status.queue))
         next_ = f"job {short(first.job, 32)} ({many(first.cpus * first.workers, 'CPU')})"
         yield (
-            f"{many(waiting, 'job waits', 'jobs wait')} for CPUs; the next, {next_}, can start "
-            f"{lacking(first)}."
+            f"{many(waiting, one, more)} for CPUs; the next, {next_}, can start {lacking(first)}."
         )
     elif waiting:
-        yield f"{many(waiting, 'job waits', 'jobs wait')} for CPUs."
+        yield f"{many(waiting, one, more)} for CPUs."
     else:
-        yield "No job waits for CPUs."
+        yield f"No {one} for CPUs."
     if status.offers_problem:
         yield f"Offers stay as they are: {said(status.offers_problem)}."
 
@@ -100,7 +100,7 @@ def _lent(status: Status) -> Iterator[str]:
         return
     for loan in ledger.loans[:MOST_LOANS]:
         job = f"Job {short(loan.job, 32)} ({short(loan.worker, 64)})"
-        whom = f"the job{'s' * (len(loan.lenders) > 1)} on {few(loan.lenders)}"
+        whom = f"the job{'s' * (len(loan.lenders) > 1)} on {few(loan.lenders, longest=64)}"
         yield f"{job} runs {many(loan.vcpus, 'vCPU')} on cores lent by {whom}."
     left = ledger.loans[MOST_LOANS:]
     if left:

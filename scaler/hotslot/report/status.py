@@ -249,7 +249,7 @@ def _ledger_lines(ledger: HostAccount) -> Iterable[Text]:
     over = f", {ledger.over_vcpus} too many" if ledger.over_vcpus else ""
     lending = "" if ledger.lending else " (lending is off)"
     yield Text(
-        f"of {ledger.capacity_vcpus}: {free} free{over}, {ledger.reserved_vcpus} of them kept, "
+        f"free: {free} of {ledger.capacity_vcpus}{over}, {ledger.reserved_vcpus} kept, "
         f"headroom {ledger.headroom_vcpus}{lending}; offered {ledger.offered_cpus}, "
         f"lent {ledger.lent_vcpus}"
     )

@@ -86,9 +86,9 @@ def many(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
-def few(names: Sequence[str], most: int = 3) -> str:
-    """Return ``w1``, ``w1 and w2``, ``w1, w2, w3 and 4 others``; - for none."""
-    shown = [short(name) for name in names[:most]]
+def few(names: Sequence[str], most: int = 3, longest: int = 16) -> str:
+    """Return ``w1``, ``w1 and w2``, ``w1, w2, w3 and 4 others``, each name cut; - for none."""
+    shown = [short(name, longest) for name in names[:most]]
     left = len(names) - len(shown)
     if left:
         shown.append(many(left, "other"))
