@@ -43,7 +43,7 @@ class Holding:
         return self.granted - self.within if self.request else 0
 
     @property
-    def returned(self) -> int:
+    def rest(self) -> int:
         """What its job does not have of its request."""
         return self.request - self.within
 
@@ -100,7 +100,8 @@ class HostAccount:
     - ``granted_vcpus`` = owners + borrowers + grown + idle: what jobs that own their requests have
       of them, what jobs that borrow have of theirs, what any has beyond, what workers without a
       job have.
-    - ``requested_vcpus`` = owners + borrowers + returned.
+    - ``requested_vcpus`` = owners + returned + borrowers + unfilled: returned is what owners do not
+      have of their requests, unfilled what borrowers do not have of theirs.
     - ``capacity_vcpus`` + ``over_vcpus`` = taken + reserved + headroom. Taken is all that is
       granted but idle workers' floors, which run nothing. Reserved is free, and wanted or kept;
       headroom can be lent. Over: floors, or what is still being unplugged.
@@ -109,7 +110,7 @@ class HostAccount:
 
     Worked: 12 cores. A asked for 8 and has 2, S has its 4, C (4) borrows and has 3, an idle worker
     has its floor of 1; the arbiter sees a headroom of 1. Requested 16, granted 10 = 6 + 3 + 0 + 1,
-    returned 7; taken 9, reserved 2; lent 3, to C by A.
+    returned 6, unfilled 1; taken 9, reserved 2; lent 3, to C by A.
     """
 
     cores: int
@@ -121,6 +122,7 @@ class HostAccount:
     grown_vcpus: int
     idle_vcpus: int
     returned_vcpus: int
+    unfilled_vcpus: int
     taken_vcpus: int
     reserved_vcpus: int
     headroom_vcpus: int
@@ -175,7 +177,8 @@ def account(
         borrowers_vcpus=sum(one.within for one in borrowers),
         grown_vcpus=sum(one.grown for one in holdings),
         idle_vcpus=sum(one.idle for one in holdings),
-        returned_vcpus=sum(one.returned for one in holdings),
+        returned_vcpus=sum(one.rest for one in owners),
+        unfilled_vcpus=sum(one.rest for one in borrowers),
         taken_vcpus=taken,
         reserved_vcpus=free - lendable,
         headroom_vcpus=lendable,
@@ -199,8 +202,8 @@ def _loans(
     1 is lent to the older and 2 to the younger one.
     """
     unowned = max(0, capacity - sum(one.request for one in owners))
-    returned = sum(one.returned for one in owners)
-    lenders = tuple(one.worker for one in owners if one.returned)
+    returned = sum(one.rest for one in owners)
+    lenders = tuple(one.worker for one in owners if one.rest)
     for one in sorted(borrowers, key=attrgetter("started_at", "worker")):
         alone = min(one.within, unowned)
         vcpus = min(one.within - alone, returned)

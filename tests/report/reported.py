@@ -238,7 +238,16 @@ def lending_answer() -> dict[str, Any]:
 def answer() -> dict[str, Any]:
     """The agent's answer to a request for its status."""
     nothing = dict.fromkeys(["job", "job_name", "user", "requested_vcpus", "lease", "opened_at"])
-    worker = {"vm": "vm", "floor_vcpus": 1, "ceiling_vcpus": 8, "up": True, "busy": False}
+    worker = {
+        "vm": "vm",
+        "floor_vcpus": 1,
+        "ceiling_vcpus": 8,
+        "up": True,
+        "busy": False,
+        "wish_vcpus": None,
+        "target_vcpus": None,
+        "borrows": False,
+    }
     return {
         "host": "n1",
         "at": START,

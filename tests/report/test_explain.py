@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from hotslot.report.status import Status, status_page
 from report.reported import HOSTILE, START, answer, lending_answer
 from report.test_pages import on_terminal, piped
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "arbiter.md"
 LONG = "[red]" + "x\x1b[2J\r\n" * 512
 names = st.sampled_from([HOSTILE, LONG, "a\nb", ""]) | st.text(max_size=60)
 
@@ -185,3 +189,19 @@ def test_programs_get_the_same_words() -> None:
     assert told["explanations"] == [
         {"kind": "job", "about": "14", "worker": "n1-w3", "sentences": list(found[0].sentences)}
     ]
+
+
+def test_the_document_shows_what_the_commands_say() -> None:
+    status = Status.of(lending_answer())
+    text = DOCUMENT.read_text()
+    (shown,) = re.findall(r"^```\n(\$ hotslot status\n.+?)^```", text, re.M | re.S)
+    blocks = []
+    for command in re.findall(r"^\$ hotslot (.+)$", shown, re.M):
+        about = command.removeprefix("explain").strip()
+        page = status_page(status) if command == "status" else explain_page(explain(status, about))
+        said = "".join(f"{line.rstrip()}\n" for line in piped(page, 110).splitlines())
+        blocks.append(f"$ hotslot {command}\n{said}")
+    if os.environ.get("UPDATE_GOLDEN"):
+        DOCUMENT.write_text(text.replace(shown, "\n".join(blocks)))
+    else:
+        assert shown == "\n".join(blocks)

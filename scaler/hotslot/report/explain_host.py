@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotslot.accounts import Foretold, HostAccount, Queued
-from hotslot.report.status import Status
+from hotslot.report.status import Status, part_of
 from hotslot.report.words import duration, few, many, percent, short
 
 MOST_LOANS = 10
@@ -75,18 +75,15 @@ def _ledger(name: str, ledger: HostAccount) -> Iterator[str]:
     more = ledger.capacity_vcpus - ledger.cores
     beyond = f", {more} more than cores: that many were idle within grants" if more > 0 else ""
     yield f"{name}; {many(ledger.capacity_vcpus, 'vCPU')} may be granted{beyond}."
-    has = [f"{ledger.owners_vcpus} for jobs that own their requests"]
-    if ledger.borrowers_vcpus:
-        has.append(f"{ledger.borrowers_vcpus} for jobs that borrow")
+    has = [f"owners have {part_of(ledger.owners_vcpus, ledger.returned_vcpus)} that they asked for"]
+    if ledger.borrowers_vcpus + ledger.unfilled_vcpus:
+        has.append(f"borrowers {part_of(ledger.borrowers_vcpus, ledger.unfilled_vcpus)}")
     if ledger.grown_vcpus:
-        has.append(f"{ledger.grown_vcpus} beyond requests")
+        has.append(f"jobs have {ledger.grown_vcpus} beyond requests")
     if ledger.idle_vcpus:
-        has.append(f"{ledger.idle_vcpus} for workers without a job")
+        has.append(f"workers without a job have {ledger.idle_vcpus}")
     used = f"{ledger.used_cores:.2f} cores are used"
     yield f"Granted are {ledger.granted_vcpus}: {', '.join(has)}; {used}."
-    yield (
-        f"Jobs asked for {ledger.requested_vcpus} and gave back {ledger.returned_vcpus} of them."
-    )
     if ledger.over_vcpus:
         yield (
             f"{many(ledger.over_vcpus, 'vCPU is', 'vCPUs are')} granted beyond what may be: "

@@ -239,10 +239,10 @@ def _host_line(status: Status) -> Text:
 def _ledger_lines(ledger: HostAccount) -> Iterable[Text]:
     """Say what is granted to whom, what can be lent, and who runs on what others own."""
     parts = (
-        f"granted: {ledger.owners_vcpus} to owners",
-        f"{ledger.borrowers_vcpus} to borrowers",
+        f"granted: {part_of(ledger.owners_vcpus, ledger.returned_vcpus)} to owners",
+        f"{part_of(ledger.borrowers_vcpus, ledger.unfilled_vcpus)} to borrowers",
         *((f"{ledger.grown_vcpus} beyond requests",) if ledger.grown_vcpus else ()),
-        f"{ledger.idle_vcpus} idle; given back {ledger.returned_vcpus}",
+        f"{ledger.idle_vcpus} idle",
     )
     yield Text(", ".join(parts))
     free = ledger.reserved_vcpus + ledger.headroom_vcpus
@@ -258,6 +258,11 @@ def _ledger_lines(ledger: HostAccount) -> Iterable[Text]:
         yield Text(f"* {job} runs {loan.vcpus} on cores lent by {few(loan.lenders)}")
     if len(ledger.loans) > MOST_LOANS:
         yield Text(f"* and {many(len(ledger.loans) - MOST_LOANS, 'other job')} on lent cores")
+
+
+def part_of(has: int, rest: int) -> str:
+    """Return what some have of what they asked for: ``6 of 12``."""
+    return f"{has} of {has + rest}"
 
 
 def _asked(worker: WorkerStatus) -> str:
