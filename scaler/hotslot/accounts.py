@@ -7,7 +7,7 @@ borrowers, growth and idle workers have; what may be granted, to what is taken, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from heapq import merge
 from operator import attrgetter
 from typing import Any, Self
@@ -144,7 +144,7 @@ class HostAccount:
         loans = [_known(Loan, one) for one in told.get("loans", ())]
         parts: dict[str, Any] = {
             "forecast": Foretold(**_known(Foretold, told.get("forecast", {}))),
-            "loans": tuple(Loan(**one | {"lenders": tuple(one["lenders"])}) for one in loans),
+            "loans": tuple(replace(Loan(**one), lenders=tuple(one["lenders"])) for one in loans),
             "offers": tuple(Offered(**_known(Offered, one)) for one in told.get("offers", ())),
         }
         return cls(**_known(cls, told) | parts)

@@ -111,6 +111,14 @@ def test_a_change_from_before_the_job_is_not_its_own() -> None:
     assert "given back" not in words(told, "12").replace("What it gave back", "")
 
 
+def test_what_a_borrower_lost_was_taken_back() -> None:
+    told = lending_answer()
+    told["workers"][2] |= {"changed_from_vcpus": 5, "changed_at": START - 3}
+    assert "1 vCPU was taken back 3.0 s ago." in words(told, "14")
+    told["workers"][2]["target_vcpus"] = 6
+    assert "1 vCPU was given back 3.0 s ago." in words(told, "14")
+
+
 def test_why_nothing_moves_is_said() -> None:
     told = lending_answer()
     told["offers"]["problem"] = "slurm: sacctmgr: no answer within 10 s"

@@ -153,7 +153,7 @@ def _changed(now: float, one: WorkerStatus) -> Iterator[str]:
         return
     if one.opened_at is not None and one.changed_at < one.opened_at:
         return
-    what = "given back" if has < then else "plugged"
+    what = "plugged" if has > then else "taken back" if _is_short(one) else "given back"
     amount = many(abs(has - then), "vCPU")
     was = "was" if abs(has - then) == 1 else "were"
     yield f"{amount} {was} {what} {duration(now - one.changed_at)} ago."
@@ -180,14 +180,19 @@ def _entitled(status: Status, one: WorkerStatus) -> Iterator[str]:
             alone = all(len(loan.lenders) == 1 for loan in takers)
             whose = "it" if alone else "it and other owners"
             yield f"What {whose} gave back serves job {jobs}: {many(lent, 'vCPU')}."
-    if one.wish_vcpus is not None and one.target_vcpus is not None:
-        due = min(one.wish_vcpus, one.entitled_vcpus or one.wish_vcpus)
-        if one.target_vcpus < due:
-            yield f"It wants {one.wish_vcpus} and is due {one.target_vcpus} of them for now."
+    if _is_short(one):
+        yield f"It wants {one.wish_vcpus} and is due {one.target_vcpus} of them for now."
     if one.clawback:
         amount = many(one.clawback_vcpus, "vCPU is", "vCPUs are")
         why = "" if one.clawback in (one.decision or "") else f": {said(one.clawback)}"
         yield f"{amount} being taken back from it{why}."
+
+
+def _is_short(one: WorkerStatus) -> bool:
+    """Whether others keep it from what it wants of its request."""
+    if one.wish_vcpus is None or one.target_vcpus is None:
+        return False
+    return one.target_vcpus < min(one.wish_vcpus, one.entitled_vcpus or one.wish_vcpus)
 
 
 def _borrowed(status: Status, one: WorkerStatus, loan: Loan) -> str:

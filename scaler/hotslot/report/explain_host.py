@@ -68,7 +68,11 @@ def lacking(one: Queued) -> str:
             if one.missing_workers == 1
             else f"{one.missing_workers} workers that can have {size} have no job"
         )
-    return f"when {' and '.join(wants)}" if wants else "as soon as its scheduler looks"
+    return (
+        f"when {' and '.join(wants)}"
+        if wants
+        else "as soon as its scheduler has been told and looks"
+    )
 
 
 def _ledger(name: str, ledger: HostAccount) -> Iterator[str]:
