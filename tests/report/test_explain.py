@@ -14,7 +14,8 @@ from rich.cells import cell_len
 
 from builders import placement
 from hotslot.model import CloseReason, Lease
-from hotslot.report.explain import as_json, explain, explain_page, over, waits_as
+from hotslot.report.called import waits_as
+from hotslot.report.explain import as_json, explain, explain_page, over
 from hotslot.report.status import Status, status_page
 from report.reported import HOSTILE, START, answer, lending_answer
 from report.test_pages import on_terminal, piped

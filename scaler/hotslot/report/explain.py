@@ -16,6 +16,7 @@ from rich.text import Text
 
 from hotslot.accounts import HostAccount, Loan
 from hotslot.model import Lease
+from hotslot.report.called import runs_as, waits_as
 from hotslot.report.explain_host import host_sentences, lacking, offers_sentences, said
 from hotslot.report.status import Status, WorkerStatus
 from hotslot.report.words import duration, few, many, short
@@ -44,9 +45,7 @@ def explain(status: Status, about: str = "") -> list[Explanation]:
         return [Explanation("host", status.host, None, tuple(host_sentences(status)))]
     if here := [one for one in status.workers if about in (one.worker, one.vm)]:
         return [_of_worker(status, one) for one in here]
-    running: list[WorkerStatus] = []
-    for called in (_is_called, _is_called_at_a_schedd):
-        running = running or [one for one in status.workers if one.job and called(one, about)]
+    running = runs_as(status.workers, about)
     first = {one.job: n for n, one in reversed([*enumerate(status.queue)])}
     waiting = sorted(n for job, n in first.items() if waits_as(job, about))
     return [
@@ -56,42 +55,6 @@ def explain(status: Status, about: str = "") -> list[Explanation]:
             for n in waiting
         ),
     ]
-
-
-def _is_called(one: WorkerStatus, about: str) -> bool:
-    task = f"{one.array_job}_{one.array_task}" if one.array_task else None
-    return about in (one.job, one.array_job, one.het_job, task)
-
-
-def _is_called_at_a_schedd(one: WorkerStatus, about: str) -> bool:
-    return any(about in _names(name) for name in (one.job, one.array_job) if name)
-
-
-def _names(job: str) -> tuple[str, ...]:
-    """Return how a job may be called: ``12.0@schedd``, ``12.0`` and ``12``; other jobs' one id."""
-    number, at, _ = job.partition("@")
-    return (job, number, number.removesuffix(".0")) if at else (job,)
-
-
-def waits_as(job: str, about: str) -> bool:
-    """Whether a job that waits may be called so: an array's tasks wait as ``12_[0-2,5%1]``.
-
-    Worked: that is ``12``, ``12_1`` and ``12_5``, not ``12_3``; ``7.3@schedd`` is ``7.3``, ``7``.
-    """
-    if about == job:
-        return True
-    number, at, _ = job.partition("@")
-    if at:
-        return about in (number, number.partition(".")[0])
-    array, bracket, tasks = job.partition("_[")
-    asked, _, task = about.partition("_")
-    if not bracket or asked != array:
-        return False
-    spans = re.findall(r"(\d{1,9})(?:-(\d{1,9}))?", tasks.partition("%")[0])
-    if not task:
-        return True
-    known = task.isdecimal() and len(task) < 10
-    return known and any(int(low) <= int(task) <= int(high or low) for low, high in spans)
 
 
 def _of_worker(status: Status, one: WorkerStatus) -> Explanation:
@@ -225,7 +188,7 @@ def _waiting(status: Status, at: int) -> Iterator[str]:
     one = status.queue[at]
     where = "" if one.workers == 1 else f" on each of {one.workers} workers"
     waits = duration(max(0.0, status.at - one.since_at))
-    whose = f"Job {short(one.job, 32)} of {short(one.scheduler, 32)}"
+    whose = f"Job {short(one.job, 32)} ({short(one.scheduler, 32)})"
     yield f"{whose} waits for {many(one.cpus, 'CPU')}{where}, for {waits} by now."
     tasks = sum(other.job == one.job for other in status.queue)
     if tasks > 1:

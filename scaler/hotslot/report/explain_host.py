@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotslot.accounts import Foretold, HostAccount, Queued
-from hotslot.report.status import Status, part_of
+from hotslot.report.ledger import part_of
+from hotslot.report.status import Status
 from hotslot.report.words import duration, few, many, percent, short
 
 MOST_LOANS = 10
