@@ -115,6 +115,39 @@ def test_status_and_workers_show_what_the_agent_says(home: Path, agent: None) ->
     assert json.loads(run(home, "workers", "--json").output)[0]["granted_vcpus"] == 2
 
 
+def test_explain_says_why_a_job_a_worker_or_the_host_has_what_it_has(
+    home: Path, agent: None
+) -> None:
+    assert "Host host1 has 8 cores" in run(home, "explain").output
+    assert "Host host1 has 8 cores" in run(home, "explain", "host1").output
+    for about in ("12", "w1"):
+        assert "Job 12 of alice" in run(home, "explain", about).output
+    told = json.loads(run(home, "explain", "12", "--json").output)
+    assert (told["host"], told["explanations"][0]["kind"]) == ("host1", "job")
+    assert "has 2" in told["explanations"][0]["sentences"][0]
+
+
+def test_explain_says_that_a_job_is_over_and_where_to_look(
+    home: Path, agent: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STATUS["workers"][0], "job", None)  # type: ignore[index]
+    done = run(home, "explain", "12")
+    assert done.exit_code == 0
+    assert "Job 12 is over: COMPLETED" in done.output
+    assert "hotslot job 12" in done.output
+    told = json.loads(run(home, "explain", "12", "--json").output)
+    assert told["explanations"][0]["kind"] == "over"
+
+
+def test_explaining_what_nobody_knows_is_exit_1_with_a_hint(
+    home: Path, agent: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = said(monkeypatch, capsys, "-c", str(home / "hotslot.yaml"), "explain", "\x1b[31m99\n")
+    assert words.startswith("1 hotslot: nothing here is called '\\x1b[31m99\\n'; `hotslot status`")
+    words = said(monkeypatch, capsys, "-c", str(home / "hotslot.yaml"), "explain", "x" * 4096)
+    assert len(words) < 300
+
+
 def test_check_names_what_is_wrong_and_what_to_do(home: Path) -> None:
     done = run(home, "check", "--json")
     assert done.exit_code == 1
@@ -129,9 +162,10 @@ def test_check_names_what_is_wrong_and_what_to_do(home: Path) -> None:
 def test_an_agent_that_does_not_run_is_exit_3(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = said(monkeypatch, capsys, "-c", str(home / "hotslot.yaml"), "status")
-    assert words.startswith("3 hotslot: no agent answers at")
-    assert "systemctl start hotslotd" in words
+    for command in ("status", "explain"):
+        words = said(monkeypatch, capsys, "-c", str(home / "hotslot.yaml"), command)
+        assert words.startswith("3 hotslot: no agent answers at")
+        assert "systemctl start hotslotd" in words
 
 
 def test_a_wrong_configuration_is_exit_2_with_every_problem(
@@ -159,6 +193,7 @@ def test_an_unknown_job_is_exit_1(
         (["job"], "Missing argument 'ID'"),
         (["joobs"], "No such command 'joobs'"),
         (["status", "--every", "0"], "0.5<=x<=3600"),
+        (["explain", "12", "13"], "unexpected extra argument"),
     ],
 )
 def test_misuse_is_exit_2_and_says_how(home: Path, arguments: list[str], words: str) -> None:

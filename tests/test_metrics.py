@@ -19,7 +19,7 @@ from fakes.virtual_time import in_virtual_time
 from hotslot.api import serve_hooks
 from hotslot.errors import ConfigError
 from hotslot.metrics import Metrics
-from report.reported import HOSTILE, answer, event
+from report.reported import HOSTILE, answer, event, lending_answer
 from test_loop import World
 
 DASHBOARD = Path(__file__).parents[1] / "packaging" / "grafana" / "hotslot.json"
@@ -70,6 +70,32 @@ async def test_core_seconds_and_changes_are_counted_once() -> None:
     assert of(found, "hotslot_changes_total", direction="down", result="applied") >= 1
     assert of(found, "hotslot_change_duration_seconds_count", direction="up") == 1
     assert of(found, "hotslot_cycle_duration_seconds_count") == 40
+
+
+def test_the_ledger_is_scraped_and_adds_up() -> None:
+    told = lending_answer()
+    told["offers"]["problem"] = "slurm: no answer"
+    found = scraped(Metrics(lambda: told))
+    host = {
+        name: of(found, f"hotslot_host_{name}_vcpus")
+        for name in ("granted", "owners", "borrowers", "grown", "idle", "lent", "kept")
+    }
+    assert host["granted"] == sum(host[name] for name in ("owners", "borrowers", "grown", "idle"))
+    assert (host["granted"], host["lent"], host["kept"]) == (11, 4, 2)
+    assert of(found, "hotslot_group_offered_cpus", scheduler="slurm", group="n1") == 0
+    assert of(found, "hotslot_worker_borrows", worker="n1-w3") == 1
+    assert of(found, "hotslot_worker_target_vcpus", worker="n1-w3") == 3
+    assert of(found, "hotslot_forecast_exceeded_total") == 3
+    assert of(found, "hotslot_forecast_spans_total") == 120
+    assert of(found, "hotslot_offers_stuck") == 1
+    assert of(scraped(Metrics(answer)), "hotslot_offers_stuck") == 0
+
+
+def test_every_figure_of_the_ledger_can_be_scraped() -> None:
+    found = scraped(Metrics(answer))
+    told = {key for key in answer()["ledger"] if key.endswith("_vcpus")}
+    known = {name.removeprefix("hotslot_host_") for name in found}
+    assert told - known == {"taken_vcpus", "over_vcpus"}, "sums and differences of the others"
 
 
 def test_the_status_is_read_at_each_scrape() -> None:

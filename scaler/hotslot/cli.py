@@ -18,6 +18,7 @@ from hotslot import __version__
 from hotslot.assess_cli import assess
 from hotslot.config import DEFAULT_PATH, load
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
+from hotslot.explain_cli import explain
 from hotslot.options import Moment
 from hotslot.record_cli import export, prune, verify
 from hotslot.replay.cli import replay
@@ -48,6 +49,7 @@ def cli(context: click.Context, path: Path) -> None:
     Examples:
       hotslot check              is everything set up well? what to type where it is not
       hotslot status --watch     the workers of this host, now
+      hotslot explain 4711       why a job has the CPUs that it has, and who waits for what
       hotslot jobs --since 7d    what the jobs of a week asked for, held and used
       hotslot job 4711           one job, with every change of its vCPUs and why
       hotslot report users       what everybody's jobs added up to; hotslot advise: what to ask for
@@ -90,6 +92,9 @@ def check(path: Path, json_: bool) -> None:
 @click.pass_obj
 def status(path: Path, json_: bool, watch: bool, every: float) -> None:
     """Show the workers now: job, user, requested, granted, used, last decision with its reason.
+
+    Above them the host's vCPUs: to whom they are granted, what is free, kept, offered and lent. A
+    job marked * runs on cores that others own; `hotslot explain JOB` says why.
 
     \b
     Examples:
@@ -184,6 +189,7 @@ def job(path: Path, json_: bool, job_id: str) -> None:
 
 
 cli.add_command(workers)
+cli.add_command(explain)
 cli.add_command(replay)
 cli.add_command(assess)
 cli.add_command(report)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
-from hotslot.model import NodeCondition, Placement, Queue, RunSummary
+from hotslot.model import NodeCondition, Placement, Queue, RunSummary, Waiting
 from hotslot.schedulers import PartlyUnavailable, Scheduler
 
 YIELD_S = 30.0
@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Desk:
     """The only place from which the agent calls one scheduler, about its ``workers``.
 
-    ``silent_since`` is when the scheduler stopped answering (None: it answers).
+    ``silent_since`` is when the scheduler stopped answering (None: it answers). ``waiting`` are the
+    jobs that wait for CPUs, as it said last; none while it does not say.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Desk:
         self._asked: dict[str, asyncio.Future[list[Placement]]] = {}
         self._answering: asyncio.Task[None] | None = None
         self.silent_since: float | None = None
+        self.waiting: tuple[Waiting, ...] = ()
         self.calls = 0
 
     async def job(self, job_id: str) -> list[Placement]:
@@ -80,7 +82,13 @@ class Desk:
 
     async def queue(self) -> Queue:
         """Return what the scheduler may use of this host's workers, and who waits."""
-        return await self._call(lambda: self._scheduler.queue(self.workers))
+        try:
+            told = await self._call(lambda: self._scheduler.queue(self.workers))
+        except SchedulerError:
+            self.waiting = ()
+            raise
+        self.waiting = told.waiting
+        return told
 
     async def offer(self, limits: Mapping[str, int]) -> None:
         """Set groups' limits."""

@@ -32,6 +32,8 @@ _WORKER = (
     ("ceiling_vcpus", "The most that it is granted"),
     ("used_cores", "Cores that it kept busy in the last interval"),
     ("waited_cores", "Cores that were ready to run and had no core of the host"),
+    ("wish_vcpus", "What its policy would give it"),
+    ("target_vcpus", "What it is to have after all workers were looked at"),
 )
 """Gauges of a worker, named as in ``GET /v1/status``."""
 
@@ -42,6 +44,23 @@ _GROUP = (
 )
 
 
+_LEDGER = (
+    ("capacity_vcpus", "vCPUs that may be granted in all"),
+    ("requested_vcpus", "vCPUs that running jobs asked for"),
+    ("granted_vcpus", "vCPUs plugged into workers: owners' + borrowers' + grown + idle"),
+    ("owners_vcpus", "What jobs that own their requests have of them"),
+    ("borrowers_vcpus", "What jobs that borrow have of their requests"),
+    ("grown_vcpus", "What jobs have beyond their requests"),
+    ("idle_vcpus", "What workers without a job have"),
+    ("returned_vcpus", "What jobs that own their requests do not have of them"),
+    ("unfilled_vcpus", "What jobs that borrow do not have of their requests"),
+    ("reserved_vcpus", "Free, but wanted by jobs or kept for them"),
+    ("headroom_vcpus", "Free, and may be lent"),
+    ("lent_vcpus", "What borrowers run on that owners gave back"),
+)
+"""Gauges of the host, named as in ``ledger`` of ``GET /v1/status``."""
+
+
 class Metrics:
     """Counts while the agent runs; the rest is read from its status when somebody scrapes."""
 
@@ -49,6 +68,7 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self._seen: dict[str, Sample] = {}
+        self._series: dict[tuple[str, str], Counter] = {}
         self._cycle_s = Histogram(
             "hotslot_cycle_duration_seconds",
             "Time of a cycle: measure, decide, act, record",
@@ -106,7 +126,10 @@ class Metrics:
         self._add(worker, "waited", last.waited_cores * last.interval_s)
 
     def _add(self, worker: str, name: str, core_s: float) -> None:
-        self._core_s[name].labels(worker).inc(max(0.0, core_s))
+        series = self._series.get((worker, name))
+        if series is None:  # looking a label up costs more than counting
+            series = self._series[worker, name] = self._core_s[name].labels(worker)
+        series.inc(max(0.0, core_s))
 
     def changed(self, event: Event) -> None:
         """Count an attempt that has ended."""
@@ -145,6 +168,7 @@ class _Status(Collector):
         """Yield the metrics of the agent, its host, workers, schedulers and record."""
         status = self._status()
         yield from _agent(status)
+        yield from _ledger(status["ledger"])
         yield from _workers(status["workers"])
         yield from _schedulers(status)
         yield from _record(status["agent"]["record"])
@@ -161,10 +185,42 @@ def _agent(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield GaugeMetricFamily("hotslot_host_cores", "Cores of the host", value=status["cores"])
 
 
+def _ledger(ledger: Mapping[str, Any]) -> Iterator[Metric]:
+    for key, words in _LEDGER:
+        yield GaugeMetricFamily(f"hotslot_host_{key}", words, value=ledger[key])
+    forecast = ledger["forecast"]
+    yield GaugeMetricFamily(
+        "hotslot_host_kept_vcpus",
+        "vCPUs that jobs may want back within the horizon",
+        value=forecast["kept_vcpus"],
+    )
+    yield CounterMetricFamily(
+        "hotslot_forecast_spans",
+        "Horizons that were foretold and are over",
+        value=forecast["spans"],
+    )
+    yield CounterMetricFamily(
+        "hotslot_forecast_exceeded",
+        "Those in which jobs took back more than was kept",
+        value=forecast["exceeded_spans"],
+    )
+    offered = GaugeMetricFamily(
+        "hotslot_group_offered_cpus",
+        "CPUs that the scheduler may still fill there",
+        labels=["scheduler", "group"],
+    )
+    for one in ledger["offers"]:
+        offered.add_metric([one["scheduler"], one["group"]], one["cpus"])
+    yield offered
+
+
 def _workers(workers: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     known = list(workers)
     up = GaugeMetricFamily("hotslot_worker_up", "1: the VM runs and is measured", labels=["worker"])
     leased = GaugeMetricFamily("hotslot_worker_leased", "1: it has a job", labels=["worker"])
+    borrows = GaugeMetricFamily(
+        "hotslot_worker_borrows", "1: its job would not run without lending", labels=["worker"]
+    )
     requested = GaugeMetricFamily(
         "hotslot_worker_requested_vcpus", "CPUs that its job asked for, 0: none", labels=["worker"]
     )
@@ -172,8 +228,9 @@ def _workers(workers: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         name = [one["worker"]]
         up.add_metric(name, float(one["up"]))
         leased.add_metric(name, float(one["lease"] is not None))
+        borrows.add_metric(name, float(one["borrows"]))
         requested.add_metric(name, float(one["requested_vcpus"] or 0))
-    yield from (up, leased, requested)
+    yield from (up, leased, borrows, requested)
     for key, words in _WORKER:
         gauge = GaugeMetricFamily(f"hotslot_worker_{key}", words, labels=["worker"])
         for one in known:
@@ -201,6 +258,11 @@ def _schedulers(status: Mapping[str, Any]) -> Iterator[Metric]:
     for name, count in status["offers"]["waiting_jobs"].items():
         waiting.add_metric([name], count)
     yield from (up, calls, unwritten, waiting)
+    yield GaugeMetricFamily(
+        "hotslot_offers_stuck",
+        "1: offers do not move, for a reason that hotslot status tells",
+        value=float(status["offers"]["problem"] is not None),
+    )
     for key, words in _GROUP:
         gauge = GaugeMetricFamily(f"hotslot_group_{key}", words, labels=["scheduler", "group"])
         for one in status["offers"]["groups"]:

@@ -79,7 +79,8 @@ class Track:
     ``wished`` is what its policy would give it, ``decision`` what it is to have after all workers
     of the host were looked at. ``held_back``: samples from after its job's processes had ended,
     at ``leaving_since``.
-    ``history_s`` bounds the samples that a policy sees.
+    ``history_s`` bounds the samples that a policy sees. At ``changed_at`` (UTC) it was last seen to
+    have another number of vCPUs than before: ``changed_from``.
     """
 
     settings: Worker
@@ -94,6 +95,7 @@ class Track:
     samples: deque[Sample] = field(default_factory=deque)
     held: Held = field(default_factory=Held)
     changed_at: float | None = None
+    changed_from: int | None = None
     wished: Decision | None = None
     decision: Decision | None = None
     decided_at: float | None = None
@@ -175,6 +177,7 @@ class Track:
         attached = self.actuator.granted
         if attached is None or (attached == self.held.vcpus and self.changed_at is not None):
             return
+        self.changed_from = None if self.changed_at is None else self.held.vcpus
         self.held.change(mono, attached)
         self.changed_at = wall
 

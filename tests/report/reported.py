@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from builders import placement, sample
+from hotslot.accounts import Foretold, Holding, Offered, Queued, account
 from hotslot.model import (
     CloseReason,
     Decision,
@@ -158,16 +159,104 @@ def some_jobs() -> list[Job]:
     return [Job(parts) for parts in rows] + [hostile_job().job]
 
 
+IDLE = Holding("n1-w2", 1, 1, used_cores=0.01)
+
+
+def ledger(
+    holdings: list[Holding], *, cores: int = 16, headroom: int = 0, offered: int = 6
+) -> dict[str, Any]:
+    """A host's account in which Slurm may fill some CPUs, and 2 are kept for who has jobs."""
+    return asdict(
+        account(
+            cores,
+            holdings,
+            capacity=cores,
+            headroom=headroom,
+            lending=True,
+            forecast=Foretold(2, 60.0, 0.1, 120, 3),
+            offers=[Offered("slurm", "n1", offered)],
+        )
+    )
+
+
+def job_on(told: dict[str, Any], at: int, **what: Any) -> None:
+    """Let a worker of an answer have a job of bob's."""
+    told["workers"][at] |= {
+        "up": True,
+        "scheduler": "slurm",
+        "job_name": "solve",
+        "user": "bob",
+        "opened_at": START - 300,
+        "decided_at": START - 40,
+        "used_cores": 1.9,
+        "waited_cores": 0.0,
+        "problem": None,
+        "busy": False,
+    } | what
+
+
+def lending_answer() -> dict[str, Any]:
+    """The answer of a host of 12 cores: job 12 lends to job 14, two more wait."""
+    told = answer() | {"cores": 12}
+    told["workers"][0] |= {
+        "granted_vcpus": 2,
+        "requested_vcpus": 8,
+        "entitled_vcpus": 8,
+        "wish_vcpus": 2,
+        "target_vcpus": 2,
+        "changed_from_vcpus": 8,
+        "changed_at": START - 40,
+        "busy": False,
+    }
+    words = "peak of 60 s is 3.9 of 4 cores"
+    shared = "its request is 6, on lent cores that owners want back; 3 of 12 vCPUs' share"
+    asked = {"requested_vcpus": 6, "entitled_vcpus": 6, "wish_vcpus": 6, "target_vcpus": 3}
+    job_on(
+        told, 2, job="14", **asked, granted_vcpus=4, decided_vcpus=3, borrows=True,
+        decision=f"{words}; {shared}", clawback=shared, clawback_vcpus=1,
+        changed_from_vcpus=3, changed_at=START - 90, floor_vcpus=1,
+    )  # fmt: skip
+    told["workers"].append(told["workers"][1] | {"worker": "n1-w4"})
+    whole = {"requested_vcpus": 4, "entitled_vcpus": 4, "wish_vcpus": 4, "target_vcpus": 4}
+    job_on(told, 3, job="13", **whole, granted_vcpus=4, decided_vcpus=4,
+           decision="saturated: wants 4.0 of 4 cores")  # fmt: skip
+    holdings = [
+        Holding("n1-w1", 1, 2, "12", 8, started_at=1, used_cores=1.034),
+        IDLE,
+        Holding("n1-w3", 1, 4, "14", 6, lent=True, started_at=3, used_cores=1.9),
+        Holding("n1-w4", 1, 4, "13", 4, started_at=2, used_cores=1.9),
+    ]
+    told["ledger"] = ledger(holdings, cores=12, offered=0)
+    told["offers"]["groups"][0] |= dict.fromkeys(["used_cpus", "limit_cpus", "promised_cpus"], 18)
+    waiting = (
+        Queued("slurm", "15", 2, 1, START - 65, 2, 0),
+        Queued("slurm", "16", 8, 2, START, 18, 1),
+    )
+    told["offers"]["queue"] = [asdict(one) for one in waiting]
+    told["offers"]["waiting_jobs"] = {"slurm": 2}
+    return told
+
+
 def answer() -> dict[str, Any]:
     """The agent's answer to a request for its status."""
     nothing = dict.fromkeys(["job", "job_name", "user", "requested_vcpus", "lease", "opened_at"])
-    worker = {"vm": "vm", "floor_vcpus": 1, "ceiling_vcpus": 8, "up": True, "busy": False}
+    worker = {
+        "vm": "vm",
+        "floor_vcpus": 1,
+        "ceiling_vcpus": 8,
+        "up": True,
+        "busy": False,
+        "wish_vcpus": None,
+        "target_vcpus": None,
+        "borrows": False,
+    }
     return {
         "host": "n1",
         "at": START,
         "version": "0.1.0",
         "cores": 16,
         "policy": "window",
+        "ledger": ledger([Holding("n1-w1", 1, 4, "12", 4, used_cores=1.034), IDLE], headroom=9),
         "offers": {
             "groups": [
                 {
@@ -179,6 +268,7 @@ def answer() -> dict[str, Any]:
                 }
             ],
             "waiting_jobs": {"slurm": 3},
+            "queue": [],
             "problem": None,
         },
         "agent": {

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from builders import sample
 from hotslot.record.batch import RollUp
+from hotslot.report.explain import explain, explain_page
 from hotslot.report.job import JobDetail, PartDetail
 from hotslot.report.plot import Timeline
 from hotslot.report.status import Status, status_page, workers_table
@@ -25,6 +26,7 @@ from report.reported import (
     array_job,
     event,
     hostile_job,
+    lending_answer,
     load_then_wait,
     one_job,
     part,
@@ -51,8 +53,19 @@ def on_terminal(page: RenderableType, width: int = 80) -> str:
     return stream.getvalue()
 
 
+def explained(about: str) -> RenderableType:
+    """What ``hotslot explain`` shows of the host that lends."""
+    return explain_page(explain(Status.of(lending_answer()), about))
+
+
 PAGES: dict[str, Callable[[], RenderableType]] = {
     "status": lambda: status_page(Status.of(answer())),
+    "lending": lambda: status_page(Status.of(lending_answer())),
+    "explain-host": lambda: explained(""),
+    "explain-owner": lambda: explained("12"),
+    "explain-borrower": lambda: explained("14"),
+    "explain-waiting": lambda: explained("15"),
+    "explain-worker": lambda: explained("n1-w2"),
     "workers": lambda: workers_table(Status.of(answer())),
     "jobs": lambda: jobs_table(some_jobs(), NOW),
     "job": lambda: job_page(one_job(), NOW),

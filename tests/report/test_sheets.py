@@ -92,7 +92,7 @@ def test_a_user_is_told_what_to_change(config: Path, golden: Golden) -> None:
 
 def test_help_looks_as_it_did(config: Path, golden: Golden) -> None:
     for words in (["report"], ["report", "users"], ["report", "jobs"], ["report", "user"],
-                  ["advise"]):  # fmt: skip
+                  ["advise"], ["explain"], ["status"]):  # fmt: skip
         golden(f"help-{'-'.join(words)}.txt", run(config, *words, "--help").stdout)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotslot.report.words import core_hours, duration, many, percent, plain, short
+from hotslot.report.words import core_hours, duration, few, many, percent, plain, short
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,14 @@ def test_what_a_terminal_would_act_on_is_made_visible(hostile: str, shown: str) 
 def test_plain_text_is_printable_and_stays_as_it_is(text: str) -> None:
     assert plain(text).isprintable()
     assert plain(plain(text)) == plain(text)
+
+
+def test_of_many_names_a_few_are_said() -> None:
+    assert few([]) == "-"
+    assert few(["a"]) == "a"
+    assert few(["a", "b"]) == "a and b"
+    assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 others"
+    assert few(["x" * 20, "y\n"], longest=4) == "xxx… and y\\n"
 
 
 def test_a_long_name_is_cut() -> None:

@@ -10,13 +10,21 @@ from typing import Any, Self
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hotslot.accounts import HostAccount, Queued
+from hotslot.report.ledger import ledger_lines
 from hotslot.report.table import Column, Columns
 from hotslot.report.words import NOTHING, cores, count, duration, many, plain, short
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker now; None where there is nothing to say (no job, not measured yet)."""
+    """One worker now; None where there is nothing to say (no job, not measured yet).
+
+    ``entitled_vcpus``: the request as far as the worker was built for it. ``wish`` is its
+    policy's, ``target`` and ``grant`` (words) what the arbiter makes of it, ``decision`` what it
+    is to have at once. ``borrows``: its job would not run without lending; ``clawback``: why
+    ``clawback_vcpus`` are being taken back from it.
+    """
 
     worker: str
     vm: str = ""
@@ -27,11 +35,26 @@ class WorkerStatus:
     granted_vcpus: int | None = None
     used_cores: float | None = None
     waited_cores: float | None = None
+    scheduler: str | None = None
     job: str | None = None
+    array_job: str | None = None
+    array_task: str | None = None
+    het_job: str | None = None
     job_name: str | None = None
     user: str | None = None
+    phase: str | None = None
     requested_vcpus: int | None = None
+    entitled_vcpus: int | None = None
     opened_at: float | None = None
+    wish_vcpus: int | None = None
+    wish: str | None = None
+    target_vcpus: int | None = None
+    borrows: bool = False
+    grant: str | None = None
+    clawback_vcpus: int = 0
+    clawback: str | None = None
+    changed_from_vcpus: int | None = None
+    changed_at: float | None = None
     decision: str | None = None
     decided_vcpus: int | None = None
     decided_at: float | None = None
@@ -106,7 +129,9 @@ class Status:
     schedulers: tuple[SchedulerStatus, ...] = ()
     offers: tuple[OfferStatus, ...] = ()
     waiting_jobs: Mapping[str, int] = field(default_factory=dict)
+    queue: tuple[Queued, ...] = ()
     offers_problem: str | None = None
+    ledger: HostAccount | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -133,18 +158,22 @@ class Status:
                     OfferStatus(**_known(OfferStatus, group)) for group in offers.get("groups", ())
                 ),
                 waiting_jobs=dict(offers.get("waiting_jobs", {})),
+                queue=tuple(Queued(**_known(Queued, one)) for one in offers.get("queue", ())),
                 offers_problem=offers.get("problem"),
+                ledger=HostAccount.read(ledger) if (ledger := answer.get("ledger")) else None,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"the agent's answer is not a status: {error!r}") from error
 
 
 def status_page(status: Status) -> RenderableType:
-    """Return what ``hotslot status`` shows: the workers, then the host, then the agent."""
+    """Return what ``hotslot status`` shows: the host, then its workers, then the agent."""
     return Group(
+        _host_line(status),
+        *(ledger_lines(status.ledger) if status.ledger else ()),
+        Text(),
         _workers_now(status),
         Text(),
-        _host_line(status),
         *_agent_lines(status),
     )
 
@@ -180,7 +209,7 @@ def _workers_now(status: Status) -> RenderableType:
             Column("job", [short(w.job) for w in workers]),
             Column("name", [short(w.job_name) for w in workers], spare=4),
             Column("user", [short(w.user) for w in workers], spare=1),
-            Column("asked", [count(w.requested_vcpus) for w in workers], right=True),
+            Column("asked", [_asked(w) for w in workers], right=True),
             Column("granted", [count(w.granted_vcpus) for w in workers], right=True),
             Column("used", [cores(w.used_cores) for w in workers], right=True),
             Column("waited", [cores(w.waited_cores) for w in workers], right=True, spare=3),
@@ -192,7 +221,9 @@ def _workers_now(status: Status) -> RenderableType:
 
 def _host_line(status: Status) -> Text:
     granted = sum(worker.granted_vcpus or 0 for worker in status.workers)
-    requested = sum(worker.requested_vcpus or 0 for worker in status.workers)
+    requested = sum(
+        worker.entitled_vcpus or worker.requested_vcpus or 0 for worker in status.workers
+    )
     used = fsum(worker.used_cores or 0.0 for worker in status.workers)
     parts = (
         f"host {plain(status.host)}: {many(status.cores, 'core')}",
@@ -201,6 +232,11 @@ def _host_line(status: Status) -> Text:
         f"used {used:.2f}",
     )
     return Text(", ".join(parts), style="bold")
+
+
+def _asked(worker: WorkerStatus) -> str:
+    """Return what its job asked for, * for one that borrows."""
+    return f"{'* ' if worker.borrows else ''}{count(worker.requested_vcpus)}"
 
 
 def _agent_lines(status: Status) -> Iterable[Text]:
@@ -268,7 +304,7 @@ def _age(now: float, since: float | None) -> str:
 
 
 def _known(
-    kind: type[WorkerStatus | RecordStatus | SchedulerStatus | OfferStatus],
+    kind: type[WorkerStatus | RecordStatus | SchedulerStatus | OfferStatus | Queued],
     values: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {one.name: values[one.name] for one in fields(kind) if one.name in values}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from hotslot.report.efficiency import CORE_HOUR_S
@@ -83,3 +84,14 @@ def clock(at: float | None) -> str:
 def many(number: int, one: str, more: str = "") -> str:
     """Return ``1 job``, ``2,000 jobs``."""
     return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
+def few(names: Sequence[str], most: int = 3, longest: int = 16) -> str:
+    """Return ``w1``, ``w1 and w2``, ``w1, w2, w3 and 4 others``, each name cut; - for none."""
+    shown = [short(name, longest) for name in names[:most]]
+    left = len(names) - len(shown)
+    if left:
+        shown.append(many(left, "other"))
+    if len(shown) < 2:
+        return shown[0] if shown else NOTHING
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
