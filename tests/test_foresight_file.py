@@ -25,7 +25,7 @@ def learned() -> Forecast:
 def test_a_new_forecast_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     path = foresight_file.beside(tmp_path / "hotslot.db")
     old, new = learned(), Forecast(Foresight(horizon_s=60, risk=0.1))
-    assert foresight_file.remember(old, path)
+    assert foresight_file.remember(old.remembered(), path)
     assert foresight_file.recall(new, path)
     assert new.told == old.told > 0
     job = [Outlook("2", "alice train", 2, 8, granted=True)]
@@ -74,7 +74,7 @@ def test_whatever_it_recalls_it_goes_on(host: object, account: object, families:
 def test_a_place_that_cannot_be_written_is_said_and_hurts_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not foresight_file.remember(Forecast(), tmp_path / "no" / "such" / "place")
+    assert not foresight_file.remember(Forecast().remembered(), tmp_path / "no" / "such" / "place")
     assert "not kept" in caplog.text
 
 
@@ -83,6 +83,6 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     victim.write_text("precious")
     path.symlink_to(victim)
     path.with_name(path.name + ".new").symlink_to(victim)
-    assert foresight_file.remember(Forecast(), path)
+    assert foresight_file.remember(Forecast().remembered(), path)
     assert victim.read_text() == "precious"
     assert "families" in json.loads(path.read_text())

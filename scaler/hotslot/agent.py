@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
-from hotslot import __version__
+from hotslot import __version__, foresight_file
 from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
 from hotslot.config import DEFAULT_PATH, Config, Worker, load
 from hotslot.drains import Span
@@ -37,6 +37,9 @@ AWAY_S = 3.0
 
 CLAIM_S = 10.0
 """How long a claim may take at the start; what is not claimed then is so at its first action."""
+
+REMEMBER_S = 600.0
+"""How often what the forecast has learned is written down."""
 
 LAST_WRITE_S = 10.0
 """How long the agent waits at its end for the record to be written."""
@@ -62,13 +65,17 @@ async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -
                     ),
                     *(tasks.create_task(one.run()) for one in parts.writers.values()),
                     tasks.create_task(parts.offers.run()),
+                    tasks.create_task(_remember(config, parts)),
                 ]
+                if parts.returns is not None:
+                    beats.append(tasks.create_task(parts.returns.run()))
                 await stop.wait()
                 for beat in beats:
                     beat.cancel()
     finally:
         notify("STOPPING=1")
         await parts.offers.lower()
+        await _keep(config, parts)
         await parts.close()
 
 
@@ -126,6 +133,19 @@ async def _observe(parts: Parts, interval_s: float) -> None:
     while True:
         await asyncio.sleep(interval_s)
         parts.loop.observe()
+
+
+async def _remember(config: Config, parts: Parts) -> None:
+    """Keep what the forecast has learned, now and then."""
+    while True:
+        await asyncio.sleep(REMEMBER_S)
+        await _keep(config, parts)
+
+
+async def _keep(config: Config, parts: Parts) -> None:
+    path = foresight_file.beside(config.record.database)
+    remembered = parts.loop.sharing.forecast.remembered()
+    await asyncio.to_thread(foresight_file.remember, remembered, path)
 
 
 async def _compare(parts: Parts, reconciler: Reconciler, interval_s: float) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from hotslot.decide.forecast import Forecast
@@ -45,9 +46,9 @@ def recall(forecast: Forecast, path: Path) -> bool:
     return True
 
 
-def remember(forecast: Forecast, path: Path) -> bool:
+def remember(remembered: Mapping[str, object], path: Path) -> bool:
     """Write down what was learned, whole or not at all; False when that failed, which is logged."""
-    words = json.dumps(_short(forecast.remembered()), separators=(",", ":"))
+    words = json.dumps(_short(remembered), separators=(",", ":"))
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.unlink(missing_ok=True)
@@ -67,7 +68,7 @@ def remember(forecast: Forecast, path: Path) -> bool:
 
 def _short(value: object) -> object:
     """Round all numbers."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: _short(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_short(one) for one in value]

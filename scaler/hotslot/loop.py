@@ -102,7 +102,7 @@ class Loop:
         for track in tracks:
             self._safely(track, wall)
         self.sharing.see(self._monotonic(), tracks, self.book)
-        moved = self._share()
+        moved = self._share(wall)
         self._record(wall)
         self.cycles += 1
         if not moved:
@@ -123,13 +123,16 @@ class Loop:
         self._take(track, mono, wall)
         if track.clock is not None and track.reading is None:
             self._look_soon(track)
-        known = track.actuator.granted is not None
-        track.wished = track.decide(self.book.on(track.name), wall) if known else None
+        if track.actuator.granted is None:
+            track.wished = None
+            return
+        lease = self.book.on(track.name)
+        track.wished = self.sharing.claims.wish(track, lease, track.decide(lease, wall))
 
-    def _share(self) -> list[Track]:
+    def _share(self, wall: float) -> list[Track]:
         """Fit all workers' wishes into the host; return the workers that have a new aim."""
         tracks = list(self.tracks.values())
-        grants = self.sharing.share(tracks, self.book)
+        grants = self.sharing.share(tracks, self.book, wall)
         return [t for t in tracks if t.wished and self._aim(t, _granted(t.wished, grants[t.name]))]
 
     def _take(self, track: Track, mono: float, wall: float) -> None:
@@ -243,7 +246,7 @@ class Loop:
         track.starting_until = wall + START_S
         log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
         self._one(track, mono, wall)
-        self._share()
+        self._share(wall)
         await self._durable(wall)
         return lease
 
@@ -276,7 +279,7 @@ class Loop:
         track.forget_samples()
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
-        self._share()
+        self._share(wall)
 
     def leave(self, lease: Lease) -> RunSummary | None:
         """Take the last sample of a job whose processes have ended, as its worker says.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from hotslot.decide.arbiter import Arbitration, Claim, Grant, Lending, shared_out
+from hotslot.claims import Claims, highest_priorities
+from hotslot.decide.arbiter import Arbitration, Grant, Lending, shared_out
 from hotslot.decide.forecast import Forecast, Outlook
 from hotslot.leases import LeaseBook
 from hotslot.model import Lease
@@ -30,6 +31,7 @@ class Sharing:
         cores: int,
         *,
         lending: Lending | None = None,
+        claims: Claims | None = None,
         forecast: Forecast | None = None,
         lends: bool = False,
     ) -> None:
@@ -39,6 +41,7 @@ class Sharing:
         self.last: Arbitration | None = None
         self.offered = 0
         self.on_room: Callable[[], None] = lambda: None
+        self.claims = claims or Claims()
         self._lending = lending or Lending()
         self._idle = 0.0
         self._began: float | None = None
@@ -68,14 +71,21 @@ class Sharing:
             self._began = mono
             return
         jobs = [(track, lease) for track in tracks if (lease := book.on(track.name))]
+        self.claims.forget(lease for _, lease in jobs)
         self.forecast.see(mono - before, [_outlook(*job) for job in jobs])
         granted = sum(track.granted for track, _ in jobs)
         wanted = sum(track.last.wanted_cores for track, _ in jobs if track.last is not None)
         self._idle = self.forecast.idle(mono - before, granted, wanted)
 
-    def share(self, tracks: Iterable[Track], book: LeaseBook) -> dict[str, Grant]:
+    def share(self, tracks: Iterable[Track], book: LeaseBook, wall: float) -> dict[str, Grant]:
         """Return the grants of the workers that have a wish."""
-        claims = [_claim(t, book.on(t.name)) for t in tracks if t.wished is not None]
+        highest = highest_priorities(lease.placement for lease in book.all())
+        claims = []
+        for track in tracks:
+            if track.wished is not None:
+                lease = book.on(track.name)
+                most = highest.get(lease.placement.scheduler, 0.0) if lease else 0.0
+                claims.append(self.claims.of(track, lease, wall, most))
         self.last = shared_out(
             self.cores,
             claims,
@@ -113,19 +123,6 @@ class Sharing:
     def _short(self, worker: str) -> None:
         since = self._short_since.get(worker, self._seen_at or 0.0)
         self._short_since = {worker: since} if worker else {}
-
-
-def _claim(track: Track, lease: Lease | None) -> Claim:
-    wished = track.wished.to_vcpus if track.wished is not None else track.granted
-    return Claim(
-        worker=track.name,
-        floor=track.settings.floor,
-        ceiling=track.settings.ceiling,
-        held=track.held_vcpus,
-        wish=wished,
-        request=track.request_of(lease) if lease is not None else 0,
-        started_at=lease.opened_at if lease is not None else 0.0,
-    )
 
 
 def _outlook(track: Track, lease: Lease) -> Outlook:

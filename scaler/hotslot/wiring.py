@@ -12,15 +12,17 @@ from pathlib import Path
 
 import psutil
 
-from hotslot import schedulers
+from hotslot import foresight_file, schedulers
 from hotslot.act import driver as drivers
 from hotslot.act.actuator import Actuator
 from hotslot.act.driver import Driver
+from hotslot.claims import Claims
 from hotslot.config import Config, Worker
 from hotslot.decide.arbiter import Lending
 from hotslot.decide.forecast import Forecast, Foresight
 from hotslot.decide.limits import limited
 from hotslot.decide.policies import build
+from hotslot.decide.preferences import SitePolicy
 from hotslot.desk import Desk
 from hotslot.drains import Span
 from hotslot.exits import Exits
@@ -35,6 +37,7 @@ from hotslot.reconcile import Reconciler
 from hotslot.record.batch import Batch, Beat, WorkerState
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
+from hotslot.returns import Returns
 from hotslot.sharing import Sharing
 from hotslot.track import HISTORY_S, Track
 from hotslot.writeback import WriteBack
@@ -57,6 +60,7 @@ class Parts:
     gates: Gates
     exits: Exits
     offers: Offers
+    returns: Returns | None
     writers: dict[str, WriteBack]
     reconcilers: list[Reconciler]
     writer: Writer
@@ -117,12 +121,7 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     writers = {name: WriteBack(desk) for name, desk in desks.items()}
     book = LeaseBook(writer, past.leases)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    sharing = Sharing(
-        cores,
-        lending=Lending(overcommit=config.lending.overcommit),
-        forecast=Forecast(Foresight(config.lending.horizon_s, config.lending.risk)),
-        lends=config.lending.enabled,
-    )
+    sharing = _sharing(config, cores)
     loop = Loop((), book, Recording(writer), sharing=sharing, boot_id=boot_id, changes=past.changes)
     offers = Offers(
         loop,
@@ -138,6 +137,8 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
         loop.add(_track(config, worker, driver, loop, slots, last))
     exits = Exits(loop, desk_of, writers)
     pokes = Pokes(loop, desk_of, exits=exits, pokes_per_s=config.agent.pokes_per_s)
+    after_s = config.lending.requeue_after_s
+    returns = Returns(loop, desk_of, after_s=after_s) if after_s is not None else None
     away = away_spans(past.beats, now)
     reconcilers = [
         Reconciler(
@@ -160,10 +161,35 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
         gates=Gates(loop, offers, pokes_per_s=config.agent.pokes_per_s),
         exits=exits,
         offers=offers,
+        returns=returns,
         writers=writers,
         reconcilers=reconcilers,
         writer=writer,
         away=away,
+    )
+
+
+def _sharing(config: Config, cores: int) -> Sharing:
+    """Return the host's arbiter, with what earlier agents have learned of its jobs."""
+    lending, may = config.lending, config.preferences
+    forecast = Forecast(Foresight(lending.horizon_s, lending.risk))
+    foresight_file.recall(forecast, foresight_file.beside(config.record.database))
+    site = SitePolicy(
+        may.elastic_no, may.min_part, may.burst, may.deadline, may.deadline_days * 86_400
+    )
+    rules = Lending(
+        overcommit=lending.overcommit,
+        tolerated_pct=lending.tolerated_pct,
+        lent_part=lending.lent_part,
+        start_part=lending.start_part,
+        requeue=lending.requeue_after_s is not None,
+    )
+    return Sharing(
+        cores,
+        lending=rules,
+        claims=Claims(site, growth=lending.growth),
+        forecast=forecast,
+        lends=lending.enabled,
     )
 
 
