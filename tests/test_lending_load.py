@@ -22,7 +22,6 @@ from test_loop import World, now
 from test_offers import DirectDesk, FakeCondor, FakeSlurm, Pool
 
 CORES = 6
-HOURS = 2
 DUE_S = 8
 """An owner has what it wants within this time: a cycle to see it, one to take, one to give."""
 
@@ -185,8 +184,10 @@ class ElasticSite:
         return {at: by for at, by in off.items() if abs(by) > 0.001 * max(60, ledger.get(at, 0.0))}
 
 
-@pytest.mark.parametrize(("seed", "risk"), [(1, 1.0), (2, 0.2)])
-def test_nothing_is_lost_nothing_double_and_nobody_starves(seed: int, risk: float) -> None:
+@pytest.mark.parametrize(("seed", "risk", "hours"), [(1, 1.0, 2.0), (2, 0.2, 0.5)])
+def test_nothing_is_lost_nothing_double_and_nobody_starves(
+    seed: int, risk: float, hours: float
+) -> None:
     stories: list[Story] = []
 
     @in_virtual_time
@@ -195,7 +196,7 @@ def test_nothing_is_lost_nothing_double_and_nobody_starves(seed: int, risk: floa
         await site.world.loop.look_at_all()
         gates = [site.condor.gate(worker, site.offers) for worker in ("c1", "c2")]
         tasks = [asyncio.create_task(one) for one in (site.offers.run(), *gates)]
-        until = now() + HOURS * 3600
+        until = now() + hours * 3600
         while now() < until or site.runs or any(p.waiting for p in site.pools.values()):
             if now() < until:
                 if site.chance.random() < 0.03:
@@ -217,8 +218,8 @@ def test_nothing_is_lost_nothing_double_and_nobody_starves(seed: int, risk: floa
 
     two_hours()
     [story] = stories
-    assert story.done > 150
-    assert story.killed
+    assert story.done > 75 * hours
+    assert story.killed or hours < 1
     if risk == 1.0:
         assert story.overlapped > 20, "jobs ran on lent cores"
     assert max(story.waits) < 3600

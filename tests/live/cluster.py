@@ -54,12 +54,12 @@ class Cluster:
         *,
         agent_wait_s: float,
         host_cores: int = 8,
-        lends: bool = False,
+        lending: dict[str, object] | None = None,
         **agent: object,
     ) -> None:
         self.bed = bed
         self._host_cores = host_cores
-        self._lends = lends
+        self._lending = lending
         self.config = bed.path / "hotslot.yaml"
         self.socket = bed.path / "hotslotd.sock"
         self.database = bed.path / "record" / "hotslot.db"
@@ -79,7 +79,7 @@ class Cluster:
             "scheduler": [self._scheduler(name) for name in self._nodes()],
             "policy": {"name": "window", "window_s": float(WINDOW_S)},
             "limits": {"cooldown_s": 5.0},
-            "lending": {"enabled": self._lends, "risk": 1.0},
+            "lending": {"enabled": self._lending is not None, **(self._lending or {})},
             "agent": {
                 "socket": str(self.socket),
                 "listen": "10.77.0.1:8765",
@@ -102,7 +102,9 @@ class Cluster:
     def _scheduler(self, name: str) -> dict[str, object]:
         if name == "htcondor":
             return {"name": name, "config": str(self.bed.condor_config), "timeout_s": 30.0}
-        shared = {"partition": "host1"} if self.bed.condor_workers or self._lends else {}
+        shared = (
+            {"partition": "host1"} if self.bed.condor_workers or self._lending is not None else {}
+        )
         command = self._scontrol_prefix()
         return {"name": name, "source": "scontrol", "command": command, **shared}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from live.cluster import eventually
+from live.cluster import WINDOW_S, eventually
 from live.condor_cluster import CondorCluster
 from testbed import Testbed
 
@@ -32,13 +32,17 @@ kill %1 %2
 """
 
 
+LENDING: dict[str, object] = {"risk": 1.0, "horizon_s": 10.0, "requeue_after_s": 25.0}
+"""All that owners do not use now is lent: what is measured is how fast it goes and comes back."""
+
+
 @pytest.fixture(scope="module")
 def host() -> Iterator[CondorCluster]:
     """Four cores, with two workers of each scheduler."""
     hook_conf = "agent=10.77.0.1:8765\nagent_wait_s=30\n"
     with (
         Testbed(workers=2, condor_workers=2, vcpus=4, cores=CORES, hook_conf=hook_conf) as bed,
-        CondorCluster(bed, agent_wait_s=30, host_cores=CORES, lends=True, offers_s=2.0) as cluster,
+        CondorCluster(bed, agent_wait_s=30, host_cores=CORES, lending=LENDING) as cluster,
     ):
         (cluster.home() / "owner.sh").write_text(OWNER)
         (cluster.home() / "borrower.sh").write_text(BORROWER)
@@ -48,16 +52,20 @@ def host() -> Iterator[CondorCluster]:
 class Job:
     """A job of either scheduler, with its marks."""
 
-    def __init__(self, host: CondorCluster, scheduler: str, script: str, cpus: int) -> None:
+    def __init__(
+        self, host: CondorCluster, scheduler: str, script: str, cpus: int, asks: bool = False
+    ) -> None:
         self._host = host
         self._scheduler = scheduler
         self._mark = f"{script}-{time.time():.0f}"
         command = f"sh /home/alice/{script}.sh /home/alice/{self._mark}"
         if scheduler == "slurm":
-            self.number = host.sbatch(f"-c{cpus}", wrap=command)
+            said = ["--comment=hotslot:elastic=no"] if asks else []
+            self.number = host.sbatch(f"-c{cpus}", *said, wrap=command)
             self.job_id = self.number
         else:
-            self.number = host.submit(command, cpus=cpus)
+            said = ["+HotslotElastic = False"] if asks else []
+            self.number = host.submit(command, *said, cpus=cpus)
             self.job_id = f"{self.number}@{host.schedd}"
 
     def tell(self, what: str) -> None:
@@ -80,6 +88,15 @@ class Job:
             self._host.bed.run(["condor_rm", self.number], check=False)
             self._host.wait_left(self.number)
 
+    @property
+    def waits(self) -> bool:
+        return not any(w["job"] == self.job_id for w in self._host.workers().values())
+
+
+def promised(host: CondorCluster) -> int:
+    """Return the CPUs that all schedulers may use together."""
+    return sum(int(group["limit_cpus"]) for group in host.json("status")["offers"]["groups"])
+
 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize(
@@ -96,22 +113,69 @@ def test_cores_are_lent_and_come_back(
     eventually(lambda: owner.granted <= 2, 60, "the owner shrinks", host.explain)
     assert not borrower.started, "it waits while the owner has all cores"
     shrunk = time.monotonic()
+    eventually(lambda: promised(host) > CORES, 60, "cores are lent", host.explain)
+    lent_s = time.monotonic() - shrunk
     eventually(lambda: borrower.started, 60, "the borrower starts", host.explain)
     started_s = time.monotonic() - shrunk
     assert borrower.granted == 2
+    explained = host.hotslot("explain", borrower.job_id).stdout
+    assert "cores lent by" in explained, explained
     owner.tell("go")
     wanted = time.monotonic()
     eventually(lambda: owner.granted == 3, 30, "the owner has its due", host.explain)
     due_s = time.monotonic() - wanted
-    note(
-        f"owner in {owners}, borrower in {borrowers}, {CORES} cores: the borrower runs "
-        f"{started_s:.1f} s after the owner's shrink; the owner has its due again in {due_s:.1f} s"
-    )
-    assert borrower.granted == 1, "the borrower keeps its floor"
+    eventually(lambda: borrower.granted == 1, 10, "the borrower has its floor", host.explain)
     owner.end()
     eventually(lambda: borrower.granted == 2, 30, "the borrower grows", host.explain)
     borrower.tell("end")
     borrower.end()
     host.wait_settled()
+    note(
+        f"owner in {owners}, borrower in {borrowers}, {CORES} cores: the borrower runs "
+        f"{started_s:.1f} s after the owner's shrink: {lent_s:.1f} s until {borrowers} may use the "
+        f"cores, the rest is its own; the owner has its due again in {due_s:.1f} s"
+    )
     assert started_s <= 10
     assert due_s <= 5
+
+
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("scheduler", ["slurm", "htcondor"])
+def test_a_job_whose_owner_wants_it_so_keeps_its_request(
+    host: CondorCluster, scheduler: str
+) -> None:
+    job = Job(host, scheduler, "owner", 3, asks=True)
+    eventually(lambda: job.started, 120, "it starts", host.explain)
+    until = time.monotonic() + 2 * WINDOW_S
+    while time.monotonic() < until:
+        assert job.granted == 3, host.explain()
+        time.sleep(1)
+    said = host.hotslot("job", job.number).stdout
+    assert "keeps its request all the time, as its owner asked" in said
+    job.end()
+    host.wait_settled()
+
+
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("scheduler", ["slurm", "htcondor"])
+def test_a_borrower_goes_back_into_the_queue_when_its_owner_stays_short(
+    host: CondorCluster, scheduler: str, note: Callable[[str], None]
+) -> None:
+    owner = Job(host, scheduler, "owner", 4)
+    eventually(lambda: owner.started, 120, "the owner starts", host.explain)
+    borrower = Job(host, scheduler, "borrower", 2)
+    eventually(lambda: borrower.started, 90, "the borrower starts", host.explain)
+    owner.tell("go")
+    wanted = time.monotonic()
+    eventually(lambda: borrower.waits, 120, "it is requeued", host.explain)
+    eventually(lambda: owner.granted == 4, 60, "the owner has all", host.explain)
+    took_s = time.monotonic() - wanted
+    note(f"{scheduler}: an owner that stays short has its borrower's cores after {took_s:.0f} s")
+    owner.end()
+    eventually(lambda: not borrower.waits, 200, "it starts again", host.explain)
+    runs = [row.lease.placement.run for row in host.leases(borrower.job_id)]
+    assert runs[0] == 0
+    assert runs[-1] >= 1
+    borrower.tell("end")
+    borrower.end()
+    host.wait_settled()
