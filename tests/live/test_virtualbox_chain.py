@@ -154,6 +154,7 @@ def test_a_settings_file_that_is_unreadable_for_a_moment_changes_no_figure(
     finally:
         subprocess.run(["mv", f"{file}.away", file], check=True)
     job.end()
+    eventually(lambda: cluster.leases(job.id)[0].lease.close_reason, 60, "closed", cluster.explain)
     (row,) = cluster.leases(job.id)
     assert row.lease.close_reason is CloseReason.ENDED
 
