@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from hotslot.replay.trace_set import TraceSet
 from hotslot.replay.traces import Jobs
 
 
@@ -22,3 +24,18 @@ def jobs_of(courses: Sequence[Sequence[float]], *, cap: int = 8, dt: float = 1.0
         app=("",) * len(n),
         cores=cores,
     )
+
+
+def write(path: Path, jobs: Jobs) -> None:
+    """Write jobs as a set, named by their numbers."""
+    with TraceSet(path) as traces:
+        for at in range(len(jobs)):
+            first, n = int(jobs.first[at]), int(jobs.n[at])
+            traces.add(
+                jobs.cores[first : first + n],
+                cap=int(jobs.cap[at]),
+                dt=float(jobs.dt[at]),
+                start=float(jobs.start[at]),
+                name=str(at + 1),
+                app=jobs.app[at] if jobs.app else "",
+            )

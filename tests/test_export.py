@@ -83,7 +83,7 @@ def test_a_trace_set_is_read_back(store: Store, tmp_path: Path) -> None:
 def test_many_jobs_are_written_piece_by_piece(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotslot.export_traces.PIECE", 100)
+    monkeypatch.setattr("hotslot.replay.trace_set.PIECE", 100)
     monkeypatch.setattr("hotslot.export.PIECE", 2)
     export_traces(store, tmp_path / "set", Span())
     assert len(whole(tmp_path / "set", Choose(everything=True))) == 3

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hotslot.record.database import Database, reported, transaction
 from hotslot.record.history import LEASES_PRUNED, SAMPLES_PRUNED
+from hotslot.record.reports import DAY_MS, DAY_S
 from hotslot.record.schema import open_for_pruning
 
 STEP_S = 0.02
@@ -25,8 +26,6 @@ STEP_S = 0.02
 PAGES = 500
 """Pages given back to the file system at once, 2 MB."""
 
-DAY_S = 86_400
-DAY_MS = 86_400_000
 
 _OLD = "(SELECT id FROM leases WHERE closed_ms < ?)"
 

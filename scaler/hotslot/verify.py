@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from hotslot.model import Finding, Level
 from hotslot.record.history import LEASES_PRUNED, SAMPLES_PRUNED, History
+from hotslot.record.reports import DAY_MS
 from hotslot.record.rollups import SUMS
 
 TOLERANCE = 0.001
@@ -26,7 +27,6 @@ MOST_NAMED = 5
 CHUNK = 1000
 """Leases compared with their samples at once."""
 
-DAY_MS = 86_400_000
 
 Tell = Callable[[str], None]
 

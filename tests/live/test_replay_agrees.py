@@ -13,8 +13,9 @@ from hotslot.record.history import History
 from hotslot.replay.figures import HELD
 from hotslot.replay.recorded import decided_again, jobs_from
 from hotslot.replay.replay import Setting, outcomes
-from hotslot.replay.traces import Choose, whole, write
+from hotslot.replay.traces import Choose, whole
 from live.cluster import WINDOW_S, Cluster
+from synthetic_sets import write
 
 COOLDOWN_S = 5.0
 PATTERN = """

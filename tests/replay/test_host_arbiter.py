@@ -21,8 +21,7 @@ from hotslot.replay.host import gains, on_host
 from hotslot.replay.host_arbiter import Arbiter, arbitrated
 from hotslot.replay.host_bound import bound
 from hotslot.replay.replay import Setting
-from hotslot.replay.traces import write
-from synthetic_sets import jobs_of
+from synthetic_sets import jobs_of, write
 
 INTERPRETED = Setting(compile=False)
 NOTHING_KEPT = Arbiter(Lending(), Foresight(risk=1))

@@ -22,9 +22,9 @@ from hotslot.replay.cli import parsed
 from hotslot.replay.columns import TraceError
 from hotslot.replay.figures import Figures
 from hotslot.replay.host import gains, on_host
-from hotslot.replay.traces import Choose, chunks, whole, write
+from hotslot.replay.traces import Choose, chunks, whole
 from hotslot.report.table import console
-from synthetic_sets import jobs_of
+from synthetic_sets import jobs_of, write
 
 KEYS = (
     "policy jobs reclaimed_pct oracle_pct eff_pct slowdown_throttle_pct slowdown_total_pct "

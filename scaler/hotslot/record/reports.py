@@ -7,6 +7,7 @@ from math import ceil, floor
 from typing import Literal
 
 DAY_S = 86_400
+DAY_MS = 1000 * DAY_S
 
 By = Literal["user", "account", "partition", "host", "scheduler", "day", "cluster"]
 

@@ -121,34 +121,6 @@ def whole(path: Path, choose: Choose = MODEL, note: Note = unheard) -> Jobs:
     return parts[0]
 
 
-def write(path: Path, jobs: Jobs, names: tuple[str, ...] = ()) -> None:
-    """Write a set; jobs are numbered from 1."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path.mkdir(parents=True, exist_ok=True)
-    number = np.arange(1, len(jobs) + 1)
-    named = list(names) if names else [str(one) for one in number]
-    columns = {
-        "job": number,
-        "name": named,
-        "app": list(jobs.app) if jobs.app else [""] * len(jobs),
-        "cap": jobs.cap,
-        "dt": jobs.dt,
-        "n": jobs.n,
-        "start": jobs.start,
-    }
-    pq.write_table(pa.table(columns), path / "jobs.parquet")
-    spans = [jobs.cores[f : f + n] for f, n in zip(jobs.first, jobs.n, strict=True)]
-    ks = [np.arange(n) for n in jobs.n]
-    samples = {
-        "job": np.repeat(number, jobs.n),
-        "k": np.concatenate(ks).astype(np.int32),
-        "cores": np.concatenate(spans).astype(np.float32),
-    }
-    pq.write_table(pa.table(samples), path / "samples.parquet")
-
-
 def _filled(pieces: Iterator[Floats], held: Floats, needed: int, to_the_end: bool) -> Floats:
     """Return ``held`` with as many pieces more as are needed, or with all that there are."""
     parts, have = [held], len(held)
