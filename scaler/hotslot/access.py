@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -146,13 +146,24 @@ class Names:
         return known
 
 
-_WORKER = frozenset(
-    "worker vm floor_vcpus ceiling_vcpus up busy granted_vcpus used_cores waited_cores"
-    " requested_vcpus decided_vcpus decided_at".split()
+_WORKER = (
+    "worker",
+    "vm",
+    "floor_vcpus",
+    "ceiling_vcpus",
+    "up",
+    "busy",
+    "granted_vcpus",
+    "used_cores",
+    "waited_cores",
+    "requested_vcpus",
+    "decided_vcpus",
+    "decided_at",
 )
-_STATUS = frozenset("host at version agent cores policy offers workers".split())
-_GROUP = frozenset("scheduler group used_cpus limit_cpus promised_cpus answers".split())
-_SCHEDULER = frozenset("name calls silent_since compared_at not_written_back".split())
+_STATUS = ("host", "at", "version", "agent", "cores", "policy", "offers", "workers")
+_AGENT = ("started_at", "cycles", "record")
+_GROUP = ("scheduler", "group", "used_cpus", "limit_cpus", "promised_cpus", "answers")
+_SCHEDULER = ("name", "calls", "silent_since", "compared_at", "not_written_back")
 
 
 def for_user(status: Mapping[str, Any], user: str | None) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def for_user(status: Mapping[str, Any], user: str | None) -> dict[str, Any]:
     groups = [_blank(one, _GROUP) for one in offers.get("groups", [])]
     return {
         **_blank(status, _STATUS),
-        "agent": {**agent, "schedulers": schedulers},
+        "agent": {**_blank(agent, _AGENT), "schedulers": schedulers},
         "offers": {"waiting_jobs": offers.get("waiting_jobs"), "groups": groups, "problem": None},
         "workers": [
             dict(worker)
@@ -176,5 +187,5 @@ def for_user(status: Mapping[str, Any], user: str | None) -> dict[str, Any]:
     }
 
 
-def _blank(values: Mapping[str, Any], public: frozenset[str]) -> dict[str, Any]:
+def _blank(values: Mapping[str, Any], public: Collection[str]) -> dict[str, Any]:
     return {key: value if key in public else None for key, value in values.items()}

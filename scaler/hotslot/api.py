@@ -10,9 +10,11 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from hotslot.access import Access, Names, Role, for_user
 from hotslot.config import host_port
@@ -28,8 +30,6 @@ BODY_S = 10.0
 
 AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
 AnswerGate = Callable[[str, str, str], Awaitable[Answer]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 Status = Callable[[], Mapping[str, object]]
 Look = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
@@ -70,9 +70,8 @@ def command_app(status: Status, driver_check: Look) -> web.Application:
     Readers may GET what is not in ADMINS_ONLY; all else is for admins.
     """
 
-    async def show(request: web.Request) -> web.Response:
-        seen: See = request.get(SEEN, _all)
-        return web.json_response(await seen(status()))
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response(await _seen.get()(status()))
 
     async def check(_: web.Request) -> web.Response:
         return web.json_response({"findings": await driver_check()})
@@ -86,13 +85,18 @@ def command_app(status: Status, driver_check: Look) -> web.Application:
 ADMINS_ONLY = frozenset({"/v1/driver-check"})
 """What changes nothing, but costs the hypervisor some calls."""
 
+SHOWN_IN_PART = frozenset({"/v1/status"})
+"""What those may ask who see their own jobs only: it blanks those of others."""
+
 See = Callable[[Mapping[str, object]], Awaitable[Mapping[str, object]]]
-SEEN = "seen"
-"""Of a request: what returns a status as who asks may see it."""
 
 
 async def _all(status: Mapping[str, object]) -> Mapping[str, object]:
     return status
+
+
+_seen: ContextVar[See] = ContextVar("_seen", default=_all)
+"""What returns a status as who asks now may see it."""
 
 
 def _by_role(access: Access, doors: Doors) -> Middleware:
@@ -103,7 +107,10 @@ def _by_role(access: Access, doors: Doors) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = doors.peer(request)
         role = Role.NOBODY if peer is None else access.role(peer)
+        in_part = access.own_jobs_only and role < Role.ADMIN
         reads = request.method in ("GET", "HEAD") and request.path not in ADMINS_ONLY
+        if in_part:
+            reads = reads and request.path in SHOWN_IN_PART
         if peer is None or role < (Role.READER if reads else Role.ADMIN):
             group = "agent.socket_group" if reads else "agent.socket_admin_group"
             return web.Response(status=403, text=f"you are not a member of {group}\n")
@@ -111,9 +118,11 @@ def _by_role(access: Access, doors: Doors) -> Middleware:
         async def seen(status: Mapping[str, object]) -> Mapping[str, object]:
             return for_user(status, await names.name(peer.uid))
 
-        if access.own_jobs_only and role < Role.ADMIN:
-            request[SEEN] = seen
-        return await handler(request)
+        before = _seen.set(seen if in_part else _all)
+        try:
+            return await handler(request)
+        finally:
+            _seen.reset(before)
 
     return check
 

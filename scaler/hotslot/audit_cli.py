@@ -113,7 +113,8 @@ def verify(path: Path, json_: bool, files: tuple[Path, ...], kept: str | None) -
       hotslot audit verify /backup/audit.log* --json
     """
     from hotslot.audit.files import all_of, in_order
-    from hotslot.audit.verify import holds, verify as run
+    from hotslot.audit.verify import holds
+    from hotslot.audit.verify import verify as run
     from hotslot.report.audit import verdict_page
 
     paths = in_order(files) if files else all_of(_log(path))
@@ -176,7 +177,7 @@ def _log(path: Path) -> Path:
 
 
 def _files(path: Path, since: float) -> list[Path]:
-    """Return the files that may have lines from ``since`` on: what was last written to before has not."""
+    """Return the files that were written to after ``since``."""
     from hotslot.audit.files import all_of
 
     found = all_of(_log(path))

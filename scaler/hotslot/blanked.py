@@ -1,7 +1,7 @@
 """Secrets made blank, in settings and in text: pure.
 
-What is called a secret, what looks like one, and what is known to be one elsewhere. A secret that is
-none of these, such as a bare password in a job's name, cannot be told from a word.
+What is called a secret, what looks like one, and what is known to be one elsewhere. A secret that
+is none of these, such as a bare password in a job's name, cannot be told from a word.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def blank_text(text: str, known: Iterable[str] = ()) -> str:
 
 
 def blank_tree(value: Any, known: Iterable[str] = ()) -> Any:
-    """Return plain values (of YAML or JSON) with secrets made blank, by their keys or their looks."""
+    """Return plain values (of YAML or JSON) with secrets made blank, by key or by look."""
     known = tuple(known)
     if isinstance(value, Mapping):
         return {

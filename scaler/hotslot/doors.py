@@ -14,11 +14,12 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from hotslot.access import Peer, peer_of
 
@@ -29,8 +30,6 @@ SAY_S = 60.0
 
 MAX_LINE = 2048
 """Longest request line, and longest field of a head; real ones have about 100 bytes."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,7 @@ class Door(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._securing: asyncio.Task[None] | None = None
         self._head_bytes: int | None = 0
+        self._early = b""
         self.peer: Peer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -179,6 +179,9 @@ class Door(asyncio.Protocol):
         self._transport = transport
         self._doors.remember(transport, self)
         self._inner.connection_made(transport)
+        early, self._early = self._early, b""
+        if early:
+            self._inner.data_received(early)
 
     def heard(self) -> None:
         """A whole head has arrived: what comes now is the agent's to answer."""
@@ -194,9 +197,9 @@ class Door(asyncio.Protocol):
             self._timer.cancel()
         if self._who is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._doors.bounds.head_s, self._too_slow)
+            self._timer = loop.call_later(self._doors.bounds.head_s, self._abort)
 
-    def _too_slow(self) -> None:
+    def _abort(self) -> None:
         self._timer = None
         for transport in (self._transport, self._outer):
             if transport is not None:
@@ -204,13 +207,14 @@ class Door(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came, unless the head is too long."""
-        if self._transport is None:
-            return
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._doors.bounds.head_bytes:
-                self._transport.abort()
+                self._abort()
                 return
+        if self._transport is None:  # the end of TLS's handshake and a head may come together
+            self._early += data
+            return
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:

@@ -6,10 +6,10 @@ import hmac
 import os
 import ssl
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from hotslot.config import Agent
 from hotslot.errors import ConfigError, Problem
@@ -19,8 +19,6 @@ LEAST_TOKEN = 16
 
 TOKEN_BYTES = 4096
 KEY_BYTES = 64 * 1024
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def guarded(app: web.Application, agent: Agent) -> tuple[web.Application, ssl.SSLContext | None]:
@@ -48,20 +46,24 @@ def guarded(app: web.Application, agent: Agent) -> tuple[web.Application, ssl.SS
     return app, tls
 
 
-def asks_for(token: bytes) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
-    """Return the middleware that answers who shows the token; it takes as long whatever is shown."""
+def asks_for(token: bytes) -> Middleware:
+    """Return the middleware that answers who shows the token."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        shown = request.headers.get("Authorization", "")
-        scheme, _, value = shown.partition(" ")
-        right = hmac.compare_digest(value.strip().encode("utf-8", "surrogateescape"), token)
-        if not (right and scheme.lower() == "bearer"):
+        if not shows(request.headers.get("Authorization", ""), token):
             head = {"WWW-Authenticate": 'Bearer realm="hotslot metrics"'}
             return web.Response(status=401, text="a token is wanted\n", headers=head)
         return await handler(request)
 
     return check
+
+
+def shows(header: str, token: bytes) -> bool:
+    """Whether an Authorization header shows the token; takes as long wherever they differ."""
+    scheme, _, value = header.partition(" ")
+    right = hmac.compare_digest(value.strip().encode("utf-8", "surrogateescape"), token)
+    return right and scheme.lower() == "bearer"
 
 
 def _token(path: Path) -> bytes:
@@ -107,7 +109,7 @@ def _tls(cert: Path, key: Path) -> ssl.SSLContext:
 
 def _no_password() -> str:
     """An agent has nobody to ask; without this, OpenSSL asks the terminal."""
-    raise ValueError("its key wants a password; keep the key without one, readable for hotslot only")
+    raise ValueError("its key wants a password; keep one without, readable for hotslot only")
 
 
 def _problem(key: str, path: Path, error: Exception) -> Problem:

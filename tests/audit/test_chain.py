@@ -1,4 +1,4 @@
-"""Whatever is done to lines that were written is found; what is cut off at the end, with the head."""
+"""Whatever is done to written lines is found; what is cut off at the end, with the head."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from hotslot.audit.chain import (
 TEXT = st.text(max_size=30)
 WHAT = st.dictionaries(TEXT, st.one_of(st.none(), st.integers(), TEXT), max_size=3)
 DRAFTS = st.lists(
-    st.builds(Draft, st.floats(0, 4e9), st.sampled_from([Kind.VCPUS, Kind.LIMITS]), TEXT, WHAT, TEXT),
+    st.builds(
+        Draft, st.floats(0, 4e9), st.sampled_from([Kind.VCPUS, Kind.LIMITS]), TEXT, WHAT, TEXT
+    ),
     min_size=2,
     max_size=12,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import placement
 from hotslot.audit.chain import Kind
 from hotslot.audit.files import all_of
 from hotslot.audit.pump import AuditLog
@@ -18,7 +19,6 @@ from hotslot.audit.verify import entries, verify
 from hotslot.audit.watch import Watch
 from hotslot.audit.writing import AuditFile
 from hotslot.model import EventResult, Lease
-from builders import placement
 from record.recorded import event
 
 

@@ -64,7 +64,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is whole in itself: its hash is right; its place in the chain is not looked at."""
+    """A line whose hash is right; its place in the chain is not looked at."""
 
     seq: int
     at: float
@@ -144,7 +144,7 @@ def _typed(value: Mapping[str, Any]) -> bool:
 def torn(at: float, left: bytes) -> Draft:
     """Return what marks ``left``: bytes behind the last whole line that a crash has left."""
     what = {"bytes": len(left), "sha256": hashlib.sha256(left).hexdigest()}
-    return Draft(at, Kind.TORN, "hotslot", what, "a crash, or a full disk, in the middle of writing")
+    return Draft(at, Kind.TORN, "hotslot", what, "a crash, or a full disk, while writing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ class AuditLog:
             self._succeeded(missed)
 
     def _take(self) -> tuple[list[Draft], int]:
-        """Return what to write next; when all that waits is in it, what was lost meanwhile is, too."""
+        """Return what to write next; behind all that waits, what was lost meanwhile."""
         with self._changed:
             drafts = [self._waiting[n] for n in range(min(AT_ONCE, len(self._waiting)))]
             if not self._missed or len(drafts) < len(self._waiting):

@@ -72,7 +72,7 @@ def verify(paths: Sequence[Path], tell: Callable[[str], None] = lambda _: None) 
 
 
 def entries(paths: Sequence[Path]) -> Iterator[Line]:
-    """Yield the lines of files that are whole in themselves; whether they follow is not looked at."""
+    """Yield the lines of files whose hashes are right, whether they follow each other or not."""
     for path in paths:
         for _, raw in raw_lines(path):
             with suppress(NotALine):

@@ -208,9 +208,7 @@ def _sync_folder(folder: Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Be the only process that writes; the lock is a file that readers of the log cannot open."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    lock = files.open_plain(
-        path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, LOCK_MODE
-    )
+    lock = files.open_plain(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, LOCK_MODE)
     try:
         files.to_group(lock, path.parent, LOCK_MODE)
         until = time.monotonic() + LOCK_S
