@@ -21,6 +21,7 @@ _CALLED = (
 )
 _NAME = re.compile(rf"(?i)(?:^|[-_.]|(?<=[a-z]))(?:{_CALLED})s?(?:$|[-_.])")
 _FILE_NAME = re.compile(r"(?i)[-_](?:file|path|dir|cert)$")
+_KEY = re.compile(r"(?i)[a-z][-_.]?key$")
 _FLAG = re.compile(rf"(?i)^--?[a-z0-9_-]*(?:{_CALLED})s?$")
 
 _PATTERNS = (
@@ -41,7 +42,9 @@ _PATTERNS = (
         rf"\1{BLANK}",
     ),
     (
-        re.compile(rf"(?i)(--?[a-z0-9_-]{{0,40}}(?:{_CALLED})s?\s{{1,5}})(?!-)[^\s,;\"']{{1,500}}"),
+        re.compile(
+            rf"(?i)((?<![\w-])--?[a-z0-9_-]{{0,40}}(?:{_CALLED})s?\s{{1,5}})(?!-)[^\s,;\"']{{1,500}}"
+        ),
         rf"\1{BLANK}",
     ),
 )
@@ -50,6 +53,14 @@ _PATTERNS = (
 def is_secret_name(name: str) -> bool:
     """Whether a key is called like a secret; one that names a file of it is not."""
     return bool(_NAME.search(name)) and not _FILE_NAME.search(name)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether a value is a secret by its key's name; a ``…key`` may be the path of a file."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        return False
+    is_path = isinstance(value, str) and value.startswith("/")
+    return is_secret_name(name) or (bool(_KEY.search(name)) and not is_path)
 
 
 def blank_text(text: str, known: Iterable[str] = ()) -> str:
@@ -67,7 +78,7 @@ def blank_tree(value: Any, known: Iterable[str] = ()) -> Any:
     if isinstance(value, Mapping):
         return {
             blank_text(str(key), known): BLANK
-            if is_secret_name(str(key)) and one not in (None, "", False, True)
+            if _is_secret(str(key), one)
             else blank_tree(one, known)
             for key, one in value.items()
         }
@@ -88,11 +99,7 @@ def _blank_list(values: list[Any], known: tuple[str, ...]) -> list[Any]:
 def secrets_in(tree: Any) -> set[str]:
     """Return the values of keys that are called like secrets, and what follows such flags."""
     if isinstance(tree, Mapping):
-        own = {
-            str(one)
-            for key, one in tree.items()
-            if is_secret_name(str(key)) and isinstance(one, str | int) and not isinstance(one, bool)
-        }
+        own = {str(one) for key, one in tree.items() if _is_secret(str(key), one)}
         return own.union(*(secrets_in(one) for one in tree.values()))
     if isinstance(tree, list | tuple):
         pairs = zip(tree, list(tree)[1:], strict=False)
