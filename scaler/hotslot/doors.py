@@ -229,12 +229,12 @@ class Door(asyncio.Protocol):
         """Hand on that it does again."""
         self._inner.resume_writing()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Let the next one in."""
         begun = self._transport
         self._end()
         if begun is not None:
-            self._inner.connection_lost(error)
+            self._inner.connection_lost(exc)
 
     def _end(self) -> None:
         if self._timer is not None:
