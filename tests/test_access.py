@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import grp
+import io
 import json
 import os
 import pwd
@@ -18,12 +19,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from hotslot.access import Access, Names, Peer, Role, access_of, for_user, peer_of
 from hotslot.api import command_app, serve_commands
 from hotslot.client import ask
 from hotslot.config import Agent
 from hotslot.errors import AgentUnreachable, ConfigError
+from hotslot.report.status import Status, status_page
+from report.reported import answer
 
 READERS, ADMINS, OTHERS = 4001, 4002, 4003
 ASK = """
@@ -220,6 +224,17 @@ def test_nothing_of_others_is_seen_whatever_it_is(me: str, other: str) -> None:
     seen = for_user({**STATUS, "workers": [mine, theirs]}, me)
     assert seen["workers"][0] == mine
     assert secret not in repr(seen)
+
+
+def test_a_status_in_part_is_one_that_commands_can_show() -> None:
+    whole = answer()
+    assert len(whole["ledger"]["forecast"]) > 0
+    seen = for_user(whole, "nobody-of-them")
+    assert "alice" not in json.dumps(seen)
+    text = io.StringIO()
+    Console(file=text, width=200).print(status_page(Status.of(seen)))
+    assert "n1-w1" in text.getvalue()
+    assert Status.of(seen).cores == Status.of(whole).cores
 
 
 @given(

@@ -149,6 +149,7 @@ class Names:
 _WORKER = (
     "worker",
     "vm",
+    "scheduler",
     "floor_vcpus",
     "ceiling_vcpus",
     "up",
@@ -157,6 +158,13 @@ _WORKER = (
     "used_cores",
     "waited_cores",
     "requested_vcpus",
+    "entitled_vcpus",
+    "wish_vcpus",
+    "target_vcpus",
+    "borrows",
+    "clawback_vcpus",
+    "changed_from_vcpus",
+    "changed_at",
     "decided_vcpus",
     "decided_at",
 )
@@ -177,7 +185,13 @@ def for_user(status: Mapping[str, Any], user: str | None) -> dict[str, Any]:
     return {
         **_blank(status, _STATUS),
         "agent": {**_blank(agent, _AGENT), "schedulers": schedulers},
-        "offers": {"waiting_jobs": offers.get("waiting_jobs"), "groups": groups, "problem": None},
+        "ledger": _ledger(status.get("ledger")),
+        "offers": {
+            "groups": groups,
+            "waiting_jobs": offers.get("waiting_jobs"),
+            "queue": [],
+            "problem": None,
+        },
         "workers": [
             dict(worker)
             if user is not None and worker.get("user") == user
@@ -185,6 +199,14 @@ def for_user(status: Mapping[str, Any], user: str | None) -> dict[str, Any]:
             for worker in status.get("workers", [])
         ],
     }
+
+
+def _ledger(ledger: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the host's sums, without whose job borrows from whose."""
+    if ledger is None:
+        return None
+    sums = {key: value for key, value in ledger.items() if isinstance(value, int | float)}
+    return {**sums, "forecast": ledger.get("forecast", {}), "loans": [], "offers": []}
 
 
 def _blank(values: Mapping[str, Any], public: Collection[str]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def watch(audit: AuditLog, loop: Loop, desks: Iterable[Desk]) -> None:
     for desk in desks:
         desk.on_offer = partial(one.limits, desk.name)
         desk.on_resume = partial(one.resumed, desk.name)
+        desk.on_requeue = one.requeued
 
 
 def say(config: Config, kind: Kind, what: Mapping[str, Any], why: str) -> str:

@@ -28,7 +28,8 @@ class Desk:
 
     ``silent_since`` is when the scheduler stopped answering (None: it answers). ``waiting`` are the
     jobs that wait for CPUs, as it said last; none while it does not say. ``on_offer`` is told of
-    limits and ``on_resume`` of a worker with the reason, each with what went wrong or ''.
+    limits, ``on_resume`` of a worker with the reason, ``on_requeue`` of a run, each with what went
+    wrong or ''.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Desk:
         self.calls = 0
         self.on_offer: Callable[[Mapping[str, int], str], None] = lambda *_: None
         self.on_resume: Callable[[str, str, str], None] = lambda *_: None
+        self.on_requeue: Callable[[Placement, str], None] = lambda *_: None
 
     async def job(self, job_id: str) -> list[Placement]:
         """Return a job's placements; questions that wait for the same turn share one call."""
@@ -82,7 +84,8 @@ class Desk:
 
     async def requeue(self, placement: Placement) -> None:
         """Put a run back into the scheduler's queue, if it is still that run."""
-        await self._call(lambda: self._scheduler.requeue(placement))
+        with _told(partial(self.on_requeue, placement)):
+            await self._call(lambda: self._scheduler.requeue(placement))
 
     async def queue(self) -> Queue:
         """Return what the scheduler may use of this host's workers, and who waits."""

@@ -148,6 +148,7 @@ def test_a_change_is_written_with_its_job_and_its_reason(path: Path) -> None:
     watch.limits("slurm", {"n1": 8}, "timed out")
     watch.limits("slurm", {"n1": 8}, "")
     watch.resumed("slurm", "w1", "Prolog error", "")
+    watch.requeued(placement("13"), "no")
     assert log.close(5)
     lines = [line for line in entries([path]) if line.kind != Kind.FILE]
     assert lines[0].why == applied.reason
@@ -157,7 +158,8 @@ def test_a_change_is_written_with_its_job_and_its_reason(path: Path) -> None:
     limits = [line.what for line in lines if line.kind == Kind.LIMITS]
     assert [(one["from_cpus"], one["to_cpus"], one["problem"]) for one in limits] == [
         (None, 12, None), (12, 8, "timed out"), (12, 8, None)]  # fmt: skip
-    assert (lines[-1].kind, lines[-1].why) == ("resume", "Prolog error")
+    assert (lines[-2].kind, lines[-2].why) == ("resume", "Prolog error")
+    assert (lines[-1].kind, lines[-1].what["job"]) == ("requeue", "13")
 
 
 def test_attempts_that_changed_nothing_are_not_changes(path: Path) -> None:

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     VCPUS = "vcpus"
     LIMITS = "limits"
     RESUME = "resume"
+    REQUEUE = "requeue"
     PRUNE = "prune"
     MACHINE = "machine"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from hotslot.audit.chain import Kind
 from hotslot.audit.pump import AuditLog
-from hotslot.model import Event, Lease
+from hotslot.model import Event, Lease, Placement
 
 
 class Watch:
@@ -53,3 +53,15 @@ class Watch:
         """Put a node that may take jobs again."""
         what = {"scheduler": scheduler, "worker": worker, "problem": problem or None}
         self._log.put(Kind.RESUME, what, why)
+
+    def requeued(self, placement: Placement, problem: str) -> None:
+        """Put a run that went back into its scheduler's queue."""
+        what = {
+            "scheduler": placement.scheduler,
+            "worker": placement.worker,
+            "job": placement.job_id,
+            "user": placement.user,
+            "run": placement.run,
+            "problem": problem or None,
+        }
+        self._log.put(Kind.REQUEUE, what, "it runs on lent cores that their owners want back")
