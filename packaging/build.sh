@@ -137,8 +137,8 @@ stage_host() { # ROOT
 	for command in hotslot hotslotd; do
 		ln -s "../lib/hotslot/venv/bin/$command" "$1/usr/bin/$command"
 	done
-	for unit in hotslotd hotslot-vboxsvc; do
-		put 644 "$here/systemd/$unit.service" "$1/usr/lib/systemd/system/$unit.service"
+	for unit in hotslotd.service hotslot-vboxsvc.service hotslot-prune.service hotslot-prune.timer; do
+		put 644 "$here/systemd/$unit" "$1/usr/lib/systemd/system/$unit"
 	done
 	put 644 "$here/systemd/hotslot.sysusers" "$1/usr/lib/sysusers.d/hotslot.conf"
 	put 644 "$here/systemd/hotslot.tmpfiles" "$1/usr/lib/tmpfiles.d/hotslot.conf"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
+from hotslot.api import hook_app, serve_hooks
 from hotslot.errors import ConfigError
 from hotslot.pokes import Answer, Say
 
@@ -94,15 +93,3 @@ async def test_an_address_that_is_taken_is_a_clear_error() -> None:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match="cannot listen on"):
             await serve_hooks(hook_app(answer, no_gate), where)
-
-
-async def test_the_command_socket_is_for_root_alone(tmp_path: Path) -> None:
-    async def look() -> list[dict[str, object]]:
-        return []
-
-    path = tmp_path / "run" / "agent.sock"
-    runner = await serve_commands(command_app(dict, look), path, None)
-    assert path.stat().st_mode & 0o777 == 0o660
-    await runner.cleanup()
-    with pytest.raises(ConfigError, match="no-such-group"):
-        await serve_commands(command_app(dict, look), path, "no-such-group")

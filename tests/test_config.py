@@ -30,7 +30,7 @@ def problems_of(text: str) -> dict[str, str]:
 
 def test_the_shipped_file_equals_the_defaults() -> None:
     shipped, least = load(SHIPPED), parse(LEAST)
-    for section in ("host", "limits", "agent", "record"):
+    for section in ("host", "limits", "agent", "record", "audit"):
         assert getattr(shipped, section) == getattr(least, section), section
     assert shipped.policy.name == least.policy.name
 

@@ -16,13 +16,18 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hotslot import __version__, foresight_file
+from hotslot.access import access_of
 from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
+from hotslot.audit.pump import AuditLog
+from hotslot.audited import kept, watch
 from hotslot.config import DEFAULT_PATH, Config, Worker, load
 from hotslot.drains import Span
 from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
 from hotslot.metrics import Metrics
+from hotslot.metrics_guard import guarded
 from hotslot.readiness import notify
 from hotslot.reconcile import Reconciler
 from hotslot.record.store import Store
@@ -45,14 +50,22 @@ LAST_WRITE_S = 10.0
 """How long the agent waits at its end for the record to be written."""
 
 
-async def run(config: Config, writer: Writer, past: Past, stop: asyncio.Event) -> None:
+async def run(
+    config: Config,
+    writer: Writer,
+    past: Past,
+    stop: asyncio.Event,
+    audit: AuditLog | None = None,
+) -> None:
     """Run the agent until ``stop`` is set; VMs and jobs go on after it."""
     parts = wire(config, writer, past)
     metrics = _metrics(config, parts)
+    if audit is not None:
+        watch(audit, parts.loop, parts.desks.values())
     try:
         await _claim(config, parts)
         await parts.loop.look_at_all()
-        async with _serving(config, parts, metrics):
+        async with _serving(config, parts, metrics, audit):
             notify("READY=1")
             log.info("hotslot %s on %s: %d workers", __version__, parts.host, len(config.workers))
             async with asyncio.TaskGroup() as tasks:
@@ -162,12 +175,14 @@ async def _compare(parts: Parts, reconciler: Reconciler, interval_s: float) -> N
 
 
 @contextlib.asynccontextmanager
-async def _serving(config: Config, parts: Parts, metrics: Metrics | None) -> AsyncIterator[None]:
+async def _serving(
+    config: Config, parts: Parts, metrics: Metrics | None, audit: AuditLog | None
+) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         commands = command_app(
-            lambda: snapshot(config, parts), partial(_driver_check, config, parts)
+            lambda: _status(config, parts, audit), partial(_driver_check, config, parts)
         )
-        runner = await serve_commands(commands, config.agent.socket, config.agent.socket_group)
+        runner = await serve_commands(commands, config.agent.socket, access_of(config.agent))
         stack.push_async_callback(runner.cleanup)
         if config.agent.listen is not None:
             hooks = hook_app(parts.pokes.answer, parts.gates.answer)
@@ -175,9 +190,17 @@ async def _serving(config: Config, parts: Parts, metrics: Metrics | None) -> Asy
             stack.push_async_callback(runner.cleanup)
         if metrics is not None and config.agent.metrics_listen is not None:
             address = config.agent.metrics_listen
-            runner = await serve_hooks(metrics.app(), address, "agent.metrics_listen")
+            app, tls = guarded(metrics.app(), config.agent)
+            runner = await serve_hooks(app, address, "agent.metrics_listen", tls=tls)
             stack.push_async_callback(runner.cleanup)
         yield
+
+
+def _status(config: Config, parts: Parts, audit: AuditLog | None) -> dict[str, Any]:
+    """Return what ``hotslot status`` shows; the audit log is the process's, not a part's."""
+    status = snapshot(config, parts)
+    kept = None if audit is None else dataclasses.asdict(audit.state)
+    return {**status, "agent": {**status["agent"], "audit": kept}}
 
 
 async def _driver_check(config: Config, parts: Parts) -> list[dict[str, object]]:
@@ -207,11 +230,13 @@ def sole_agent(database: Path) -> Iterator[None]:
         os.close(lock)
 
 
-async def _until_signalled(config: Config, writer: Writer, past: Past) -> None:
+async def _until_signalled(
+    config: Config, writer: Writer, past: Past, audit: AuditLog | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(config, writer, past, stop)
+    await run(config, writer, past, stop, audit)
 
 
 def main() -> None:
@@ -229,13 +254,13 @@ def main() -> None:
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
         _raise_descriptor_limit()
-        with sole_agent(config.record.database):
+        with sole_agent(config.record.database), kept(config) as audit:
             store = Store(config.record.database, host=config.host.name or "")
             past = past_of(store)
             writer = Writer(store, points=config.record.samples_kept_per_lease)
             writer.start()
             try:
-                asyncio.run(_until_signalled(config, writer, past))
+                asyncio.run(_until_signalled(config, writer, past, audit))
             finally:
                 if not writer.close(LAST_WRITE_S):
                     log.error("the end of the record could not be written: %s", writer.state)

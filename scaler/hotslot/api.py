@@ -5,19 +5,28 @@ Two applications that share nothing but the agent: the network one takes pokes a
 
 from __future__ import annotations
 
-import grp
+import asyncio
 import os
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
+from hotslot.access import Access, Names, Role, for_user
 from hotslot.config import host_port
+from hotslot.doors import Bounds, Doors, listen
 from hotslot.errors import ConfigError, Problem
 from hotslot.pokes import Answer, Say
 
 POKE_BYTES = 1024
 """Longest body of a poke; a real one has about 60 bytes."""
+
+BODY_S = 10.0
+"""How long a poke's body may take after its head."""
 
 AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
 AnswerGate = Callable[[str, str, str], Awaitable[Answer]]
@@ -32,7 +41,11 @@ def hook_app(answer: AnswerPoke, gate: AnswerGate) -> web.Application:
     """
 
     async def poke(request: web.Request) -> web.Response:
-        form = await request.post()
+        try:
+            async with asyncio.timeout(BODY_S):
+                form = await request.post()
+        except TimeoutError:
+            return web.Response(status=408, text="too slow\n", headers={"Connection": "close"})
         fields = [form.get(name, "") for name in ("event", "job", "worker")]
         if not all(isinstance(field, str) for field in fields):
             return web.Response(status=Say.BAD, text="fields must be text\n")
@@ -52,10 +65,13 @@ def hook_app(answer: AnswerPoke, gate: AnswerGate) -> web.Application:
 
 
 def command_app(status: Status, driver_check: Look) -> web.Application:
-    """Return the application for commands: ``GET /v1/status`` and ``GET /v1/driver-check``."""
+    """Return the application for commands: ``GET /v1/status`` and ``GET /v1/driver-check``.
+
+    Readers may GET what is not in ADMINS_ONLY; all else is for admins.
+    """
 
     async def show(_: web.Request) -> web.Response:
-        return web.json_response(status())
+        return web.json_response(await _seen.get()(status()))
 
     async def check(_: web.Request) -> web.Response:
         return web.json_response({"findings": await driver_check()})
@@ -66,39 +82,91 @@ def command_app(status: Status, driver_check: Look) -> web.Application:
     return app
 
 
+ADMINS_ONLY = frozenset({"/v1/driver-check"})
+"""What changes nothing, but costs the hypervisor some calls."""
+
+SHOWN_IN_PART = frozenset({"/v1/status"})
+"""What those may ask who see their own jobs only: it blanks those of others."""
+
+See = Callable[[Mapping[str, object]], Awaitable[Mapping[str, object]]]
+
+
+async def _all(status: Mapping[str, object]) -> Mapping[str, object]:
+    return status
+
+
+_seen: ContextVar[See] = ContextVar("_seen", default=_all)
+"""What returns a status as who asks now may see it."""
+
+
+def _by_role(access: Access, doors: Doors) -> Middleware:
+    """Return the middleware that refuses who may not ask, and says what a reader may see."""
+    names = Names()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        peer = doors.peer(request)
+        role = Role.NOBODY if peer is None else access.role(peer)
+        in_part = access.own_jobs_only and role < Role.ADMIN
+        reads = request.method in ("GET", "HEAD") and request.path not in ADMINS_ONLY
+        if in_part:
+            reads = reads and request.path in SHOWN_IN_PART
+        if peer is None or role < (Role.READER if reads else Role.ADMIN):
+            group = "agent.socket_group" if reads else "agent.socket_admin_group"
+            return web.Response(status=403, text=f"you are not a member of {group}\n")
+
+        async def seen(status: Mapping[str, object]) -> Mapping[str, object]:
+            return for_user(status, await names.name(peer.uid))
+
+        before = _seen.set(seen if in_part else _all)
+        try:
+            return await handler(request)
+        finally:
+            _seen.reset(before)
+
+    return check
+
+
 async def serve_hooks(
-    app: web.Application, address: str, key: str = "agent.listen"
+    app: web.Application,
+    address: str,
+    key: str = "agent.listen",
+    *,
+    tls: ssl.SSLContext | None = None,
+    bounds: Bounds | None = None,
 ) -> web.AppRunner:
     """Listen on an address that ``key`` of the configuration names; ConfigError when it cannot be
     had."""
-    host, port = host_port(address)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=5)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=256).start()
+        return await listen(app, Doors(bounds or Bounds(), tls), host_port(address))
     except OSError as error:
-        await runner.cleanup()
         what = f"cannot listen on {address}: {error.strerror or error}"
         raise ConfigError("configuration", [Problem(key, what)]) from error
-    return runner
 
 
-async def serve_commands(app: web.Application, path: Path, group: str | None) -> web.AppRunner:
-    """Listen for commands on a UNIX socket that root, and members of ``group``, may use."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=5)
-    await runner.setup()
+async def serve_commands(
+    app: web.Application, path: Path, access: Access | None = None, bounds: Bounds | None = None
+) -> web.AppRunner:
+    """Listen for commands on a UNIX socket, for those whom ``access`` gives a role.
+
+    None: for root and the agent's own user.
+    """
+    doors, access = Doors(bounds or Bounds()), access or Access(own_uid=os.geteuid())
+    app.middlewares.append(_by_role(access, doors))
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        mask = os.umask(0o117)
+        mask = os.umask(0o177)
         try:
-            await web.UnixSite(runner, str(path)).start()
+            bound.bind(str(path))
         finally:
             os.umask(mask)
-        if group is not None:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
-    except (OSError, KeyError) as error:
-        await runner.cleanup()
-        what = f"cannot listen on {path}: {getattr(error, 'strerror', None) or error}"
+        if access.gid is not None:
+            os.chown(path, -1, access.gid)
+        path.chmod(access.mode)
+        return await listen(app, doors, bound)
+    except OSError as error:
+        bound.close()
+        what = f"cannot listen on {path}: {error.strerror or error}"
         raise ConfigError("configuration", [Problem("agent.socket", what)]) from error
-    return runner

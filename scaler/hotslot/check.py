@@ -14,13 +14,16 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+from aiohttp import web
 
 from hotslot import schedulers
+from hotslot.access import access_of
 from hotslot.act import driver as drivers
 from hotslot.client import ask
 from hotslot.config import Config, Plugged, host_port
-from hotslot.errors import AgentUnreachable, HotslotError
+from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.measure.procfs import supported
+from hotslot.metrics_guard import guarded
 from hotslot.model import Finding, Level
 
 LOOK_S = 30.0
@@ -33,7 +36,9 @@ def check(config: Config, groups: Callable[[str], None] = lambda _: None) -> lis
     looks: list[tuple[str, Callable[[Config], Iterable[Finding]]]] = [
         ("this host", _host),
         ("the record", _record),
+        ("the audit log", _audit),
         ("the agent", _agent),
+        ("who may ask", _asking),
         (f"driver {config.driver.name}", _driver),
         *((f"scheduler {one.name}", partial(_scheduler, one)) for one in config.scheduler),
     ]
@@ -81,6 +86,46 @@ def _record(config: Config) -> Iterator[Finding]:
         remedy = f"mkdir -p {folder} && chown USER {folder}"
         what = f"{folder} does not exist or cannot be written by this user"
         yield Finding("record.database", Level.WRONG, what, remedy)
+
+
+def _audit(config: Config) -> Iterator[Finding]:
+    path = config.audit_file
+    if path is None:
+        yield Finding("audit.file", Level.OK, "no audit log is kept: audit.enabled is false")
+        return
+    there = path if path.exists() else path.parent
+    if path.is_symlink():
+        what = f"{path} is a symbolic link, which is not followed"
+        yield Finding("audit.file", Level.WRONG, what, "name the file itself")
+    elif os.access(there, os.W_OK):
+        yield Finding("audit.file", Level.OK, f"{path} can be written")
+    else:
+        what = f"{path} cannot be written by this user"
+        remedy = f"run as the agent's user, or chown it: chown USER {there}"
+        yield Finding("audit.file", Level.WRONG, what, remedy)
+
+
+def _asking(config: Config) -> Iterator[Finding]:
+    """Look at who may ask the agent, and what metrics ask for."""
+    agent = config.agent
+    try:
+        access_of(agent)
+    except ConfigError as error:
+        for one in error.problems:
+            remedy = "groupadd it, or name another one"
+            yield Finding(one.where, Level.WRONG, one.what, remedy)
+    if agent.metrics_listen is None:
+        return
+    try:
+        guarded(web.Application(), agent)
+    except ConfigError as error:
+        for one in error.problems:
+            yield Finding(one.where, Level.WRONG, one.what, "hotslotd would not start")
+    host, _ = host_port(agent.metrics_listen)
+    plain = agent.metrics_token_file is not None and agent.metrics_tls_cert is None
+    if plain and host not in ("127.0.0.1", "::1", "localhost"):
+        what = f"the token goes over {host} as it is: who listens there can use it"
+        yield Finding("agent.metrics_tls_cert", Level.WARN, what, "set certificate and key")
 
 
 def _agent(config: Config) -> Iterator[Finding]:

@@ -16,7 +16,9 @@ import click
 
 from hotslot import __version__
 from hotslot.assess_cli import assess
+from hotslot.audit_cli import audit
 from hotslot.config import DEFAULT_PATH, load
+from hotslot.doctor_cli import doctor
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.explain_cli import explain
 from hotslot.options import Moment
@@ -197,6 +199,8 @@ cli.add_command(advise)
 cli.add_command(verify)
 cli.add_command(prune)
 cli.add_command(export)
+cli.add_command(audit)
+cli.add_command(doctor)
 
 
 def main() -> None:

@@ -20,7 +20,9 @@ def ask(socket: Path, path: str, limit_s: float = ANSWER_S) -> dict[str, Any]:
         return asyncio.run(_get(socket, path, limit_s))
     except PermissionError as error:
         raise AgentUnreachable(
-            f"you may not talk to the agent at {socket}; ask for membership in agent.socket_group"
+            f"you may not ask the agent at {socket}: "
+            + (error.strerror or str(error) or "no permission")
+            + "; agent.socket_readers and the groups beside it say who may (docs/security.md)"
         ) from error
     except (aiohttp.ClientConnectorError, OSError) as error:
         raise AgentUnreachable(
@@ -40,6 +42,8 @@ async def _get(socket: Path, path: str, limit_s: float) -> dict[str, Any]:
         aiohttp.ClientSession(connector=connector, timeout=limit) as session,
         session.get(f"http://hotslotd{path}") as answer,
     ):
+        if answer.status == 403:
+            raise PermissionError((await answer.text()).strip())
         answer.raise_for_status()
         found = await answer.json()
     if not isinstance(found, dict):

@@ -111,9 +111,15 @@ class Agent(Section):
     """How the agent beats, waits and listens."""
 
     socket: Path = Path("/run/hotslot/hotslotd.sock")
+    socket_readers: Literal["group", "everyone"] = "group"
     socket_group: str | None = None
+    socket_admin_group: str | None = None
+    users_see_own_jobs_only: bool = False
     listen: str | None = None
     metrics_listen: str | None = None
+    metrics_token_file: Path | None = None
+    metrics_tls_cert: Path | None = None
+    metrics_tls_key: Path | None = None
     interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     observe_s: Seconds = 10.0
     reconcile_s: Seconds = 60.0
@@ -124,10 +130,20 @@ class Agent(Section):
     pokes_per_s: Annotated[float, Field(gt=0, le=1000)] = 5.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("socket", mode="before")
+    @field_validator(
+        "socket", "metrics_token_file", "metrics_tls_cert", "metrics_tls_key", mode="before"
+    )
     @classmethod
     def _path(cls, value: object) -> object:
         return Path(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Agent:
+        if (self.metrics_tls_cert is None) != (self.metrics_tls_key is None):
+            raise ValueError("metrics_tls_cert and metrics_tls_key go together; one is missing")
+        if self.metrics_listen is None and (self.metrics_token_file or self.metrics_tls_cert):
+            raise ValueError("metrics_token_file and metrics_tls_cert need metrics_listen")
+        return self
 
     @field_validator("listen", "metrics_listen")
     @classmethod
@@ -149,6 +165,21 @@ class Record(Section):
         return Path(value) if isinstance(value, str) else value
 
 
+class Audit(Section):
+    """Where it is kept who changed what, and for how long."""
+
+    enabled: bool = True
+    file: Path | None = None
+    file_mb: Annotated[int, Field(ge=1, le=4096)] = 32
+    file_days: Annotated[float, Field(gt=0, le=3660)] = 30.0
+    keep_days: Annotated[float, Field(gt=0, le=36_600)] | None = 400.0
+
+    @field_validator("file", mode="before")
+    @classmethod
+    def _path(cls, value: object) -> object:
+        return Path(value) if isinstance(value, str) else value
+
+
 class Config(Section):
     """All settings of one host's agent."""
 
@@ -162,6 +193,14 @@ class Config(Section):
     preferences: Preferences = Preferences()
     agent: Agent = Agent()
     record: Record = Record()
+    audit: Audit = Audit()
+
+    @property
+    def audit_file(self) -> Path | None:
+        """Where the audit log is written; None: nowhere."""
+        if not self.audit.enabled:
+            return None
+        return self.audit.file or self.record.database.with_name("audit.log")
 
     @field_validator("scheduler", mode="before")
     @classmethod

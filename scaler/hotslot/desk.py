@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -27,7 +27,9 @@ class Desk:
     """The only place from which the agent calls one scheduler, about its ``workers``.
 
     ``silent_since`` is when the scheduler stopped answering (None: it answers). ``waiting`` are the
-    jobs that wait for CPUs, as it said last; none while it does not say.
+    jobs that wait for CPUs, as it said last; none while it does not say. ``on_offer`` is told of
+    limits, ``on_resume`` of a worker with the reason, ``on_requeue`` of a run, each with what went
+    wrong or ''.
     """
 
     def __init__(
@@ -52,6 +54,9 @@ class Desk:
         self.silent_since: float | None = None
         self.waiting: tuple[Waiting, ...] = ()
         self.calls = 0
+        self.on_offer: Callable[[Mapping[str, int], str], None] = lambda *_: None
+        self.on_resume: Callable[[str, str, str], None] = lambda *_: None
+        self.on_requeue: Callable[[Placement, str], None] = lambda *_: None
 
     async def job(self, job_id: str) -> list[Placement]:
         """Return a job's placements; questions that wait for the same turn share one call."""
@@ -72,13 +77,15 @@ class Desk:
         """Return how the scheduler sees this host's workers."""
         return list(await self._call(lambda: self._scheduler.conditions(self.workers)))
 
-    async def resume(self, worker: str) -> None:
+    async def resume(self, worker: str, why: str = "") -> None:
         """Let a drained worker take jobs again."""
-        await self._call(lambda: self._scheduler.resume(worker))
+        with _told(partial(self.on_resume, worker, why)):
+            await self._call(lambda: self._scheduler.resume(worker))
 
     async def requeue(self, placement: Placement) -> None:
         """Put a run back into the scheduler's queue, if it is still that run."""
-        await self._call(lambda: self._scheduler.requeue(placement))
+        with _told(partial(self.on_requeue, placement)):
+            await self._call(lambda: self._scheduler.requeue(placement))
 
     async def queue(self) -> Queue:
         """Return what the scheduler may use of this host's workers, and who waits."""
@@ -92,7 +99,8 @@ class Desk:
 
     async def offer(self, limits: Mapping[str, int]) -> None:
         """Set groups' limits."""
-        await self._call(lambda: self._scheduler.offer(limits))
+        with _told(partial(self.on_offer, limits)):
+            await self._call(lambda: self._scheduler.offer(limits))
 
     async def write_back(self, summaries: Sequence[RunSummary], *, urgent: bool) -> None:
         """Put runs' figures where the scheduler's tools show them.
@@ -164,6 +172,17 @@ class Desk:
             raise
         self.silent_since = None
         return answer
+
+
+@contextlib.contextmanager
+def _told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell of a change once it was asked for: with '', or with what went wrong."""
+    try:
+        yield
+    except SchedulerError as error:
+        tell(str(error) or type(error).__name__)
+        raise
+    tell("")
 
 
 def _fail(waiting: asyncio.Future[list[Placement]], error: SchedulerError) -> None:

@@ -106,3 +106,14 @@ class StoreCorrupt(StoreError):
 
 class AgentUnreachable(HotslotError):
     """A command cannot talk to the agent: say how to start it, exit 3."""
+
+
+class AuditError(HotslotError):
+    """The audit log could not be written: keep entries in memory up to the bound, try again.
+
+    ``written`` entries of those that were to be written are in it all the same.
+    """
+
+    def __init__(self, message: str, written: int = 0) -> None:
+        self.written = written
+        super().__init__(message)

@@ -102,7 +102,9 @@ class Reconciler:
             if now - self._resumed.get(condition.worker, float("-inf")) < ASK_AGAIN_S:
                 continue
             self._resumed[condition.worker] = now
-            await self.desk.resume(condition.worker)
+            await self.desk.resume(
+                condition.worker, f"drained while its prolog got no answer: {condition.reason}"
+            )
             log.warning(
                 "%s resumed: it was drained (%s) while its prolog could not reach this agent",
                 condition.worker,

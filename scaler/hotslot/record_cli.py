@@ -11,7 +11,7 @@ from typing import Literal
 
 import click
 
-from hotslot.config import load
+from hotslot.config import Config, load
 from hotslot.options import AGO, SECONDS, Moment
 from hotslot.terminal import as_json, fail, patience, print_json
 
@@ -84,10 +84,15 @@ def prune(path: Path, json_: bool, keep: float, samples: float, dry_run: bool) -
     from hotslot.prune import Keep, would_go
     from hotslot.prune import prune as run
 
-    database = load(path).record.database
+    config = load(path)
+    database = config.record.database
     kept = Keep.of(time.time(), samples, keep)
+    if not dry_run:
+        _noted(config, {"begins": True, "database": str(database), **asdict(kept)})
     with patience("pruning", "pruned {}") as tell:
         gone = would_go(database, kept) if dry_run else run(database, kept, tell)
+    if not dry_run:
+        _noted(config, {"ended": True, "database": str(database), **asdict(gone)})
     if json_:
         print_json({**asdict(gone), "dry_run": dry_run})
         return
@@ -97,6 +102,14 @@ def prune(path: Path, json_: bool, keep: float, samples: float, dry_run: bool) -
     )
     freed = "" if dry_run else f"; {gone.freed_bytes / 2**20:,.1f} MiB are free"
     click.echo(f"{rows} {'would go' if dry_run else 'are gone'}{freed}")
+
+
+def _noted(config: Config, what: dict[str, object]) -> None:
+    from hotslot.audit.chain import Kind
+    from hotslot.audited import say
+
+    if problem := say(config, Kind.PRUNE, what, "hotslot prune"):
+        click.echo(f"hotslot: {problem}", err=True)
 
 
 @click.command()

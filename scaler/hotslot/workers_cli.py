@@ -218,6 +218,8 @@ def _carry_out(
             await driver.close()
 
     error = ""
+    command = click.get_current_context().command_path
+    _noted(config, {"vm": vm, "begins": True}, command)
     with progress(f"asking {driver.name} about {vm}", f"{vm}: {{}}") as tell:
         try:
             asyncio.run(take())
@@ -225,6 +227,9 @@ def _carry_out(
             if not json_:
                 raise
             error = str(problem)
+        finally:
+            done = [step.words for step in steps if step.kind is StepKind.DONE]
+            _noted(config, {"vm": vm, "ended": True, "steps": done}, command)
     if json_:
         listed = [{"kind": step.kind.value, "what": step.words} for step in steps]
         answer = {"vm": vm, "steps": listed, "error": error or None}
@@ -233,6 +238,14 @@ def _carry_out(
         fail(1, error)
     if any(step.kind is StepKind.LEFT for step in steps):
         sys.exit(1)
+
+
+def _noted(config: Config, what: dict[str, object], command: str) -> None:
+    from hotslot.audit.chain import Kind
+    from hotslot.audited import say as write
+
+    if problem := write(config, Kind.MACHINE, what, command):
+        click.echo(f"hotslot: {problem}", err=True)
 
 
 def _to_add(config: Config, wanted: Any) -> dict[str, Sequence[str]]:

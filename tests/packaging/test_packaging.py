@@ -108,3 +108,32 @@ def test_units_restrict_the_agent_and_never_remove_its_sockets() -> None:
                  "ProtectSystem=strict"):  # fmt: skip
         assert line in unit
     assert not any(line.startswith("RuntimeDirectory") for line in unit)
+
+
+def test_old_rows_go_by_a_timer_that_is_off_until_somebody_turns_it_on() -> None:
+    timer = (PACKAGING / "systemd/hotslot-prune.timer").read_text().splitlines()
+    service = (PACKAGING / "systemd/hotslot-prune.service").read_text().splitlines()
+    for line in ("Persistent=true", "WantedBy=timers.target"):
+        assert line in timer
+    for line in ("Type=oneshot", "User=hotslot", "CapabilityBoundingSet=", "NoNewPrivileges=yes",
+                 "ProtectSystem=strict", "PrivateNetwork=yes"):  # fmt: skip
+        assert line in service
+    assert "[Install]" not in service, "the timer alone starts it"
+    for script in PACKAGING.glob("debian/hotslot.p*"):
+        assert "enable" not in script.read_text().replace("systemctl enable --now hotslotd", "")
+
+
+def test_what_the_timer_calls_is_a_command_that_there_is() -> None:
+    service = (PACKAGING / "systemd/hotslot-prune.service").read_text()
+    (called,) = re.findall(r"^ExecStart=/usr/bin/hotslot (.*)$", service, re.MULTILINE)
+    words = called.split()
+    prune = cli.commands[words[2]]
+    with prune.make_context("prune", words[3:], resilient_parsing=False) as context:
+        assert context.params["keep"] == 400 * 86_400
+        assert context.params["samples"] == 30 * 86_400
+
+
+@pytest.mark.parametrize("unit", ["hotslot-prune.service", "hotslot-prune.timer"])
+def test_both_packages_have_each_unit(unit: str) -> None:
+    assert unit in (PACKAGING / "build.sh").read_text()
+    assert f"/usr/lib/systemd/system/{unit}" in (PACKAGING / "rpm/hotslot.spec").read_text()

@@ -1,0 +1,118 @@
+"""What Prometheus must show to scrape the agent, and TLS: read once, when the agent starts."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import ssl
+import stat
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from hotslot.config import Agent
+from hotslot.errors import ConfigError, Problem
+
+LEAST_TOKEN = 16
+"""Characters of a token; `openssl rand -hex 32` makes 64."""
+
+TOKEN_BYTES = 4096
+KEY_BYTES = 64 * 1024
+
+
+def guarded(app: web.Application, agent: Agent) -> tuple[web.Application, ssl.SSLContext | None]:
+    """Return the application that asks for the token, and how to serve it; ConfigError names files
+    that cannot be used, or that others can read."""
+    problems: list[Problem] = []
+    tls = None
+    if agent.metrics_token_file is not None:
+        try:
+            app.middlewares.append(asks_for(_token(agent.metrics_token_file)))
+        except (OSError, ValueError) as error:
+            problems.append(_problem("metrics_token_file", agent.metrics_token_file, error))
+    if agent.metrics_tls_cert is not None and agent.metrics_tls_key is not None:
+        try:
+            _secret(agent.metrics_tls_key, KEY_BYTES)
+        except (OSError, ValueError) as error:
+            problems.append(_problem("metrics_tls_key", agent.metrics_tls_key, error))
+        else:
+            try:
+                tls = _tls(agent.metrics_tls_cert, agent.metrics_tls_key)
+            except (OSError, ValueError) as error:
+                problems.append(_problem("metrics_tls_cert", agent.metrics_tls_cert, error))
+    if problems:
+        raise ConfigError("configuration", problems)
+    return app, tls
+
+
+def asks_for(token: bytes) -> Middleware:
+    """Return the middleware that answers who shows the token."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not shows(request.headers.get("Authorization", ""), token):
+            head = {"WWW-Authenticate": 'Bearer realm="hotslot metrics"'}
+            return web.Response(status=401, text="a token is wanted\n", headers=head)
+        return await handler(request)
+
+    return check
+
+
+def shows(header: str, token: bytes) -> bool:
+    """Whether an Authorization header shows the token; takes as long wherever they differ."""
+    scheme, _, value = header.partition(" ")
+    right = hmac.compare_digest(value.strip().encode("utf-8", "surrogateescape"), token)
+    return right and scheme.lower() == "bearer"
+
+
+def _token(path: Path) -> bytes:
+    lines = _secret(path, TOKEN_BYTES).split()
+    if len(lines) != 1 or len(lines[0]) < LEAST_TOKEN:
+        raise ValueError(
+            f"has no token: one line of at least {LEAST_TOKEN} characters, "
+            "such as openssl rand -hex 32 prints"
+        )
+    return lines[0]
+
+
+def _secret(path: Path, most: int) -> bytes:
+    """Return what a file holds that others cannot read or write."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        has = os.fstat(file)
+        if not stat.S_ISREG(has.st_mode):
+            raise ValueError("is not a plain file")
+        if has.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+            raise ValueError(
+                f"has mode {stat.S_IMODE(has.st_mode):04o}: others may read or change it; "
+                f"chmod 0640 {path}"
+            )
+        if has.st_uid not in (0, os.geteuid()):
+            raise ValueError(f"belongs to uid {has.st_uid}, who could change it; chown root {path}")
+        if has.st_size > most:
+            raise ValueError(f"has more than {most:,} bytes")
+        return os.read(file, most)
+    finally:
+        os.close(file)
+
+
+def _tls(cert: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise ValueError(f"cannot be used with {key}: {error.reason or error}") from error
+    return context
+
+
+def _no_password() -> str:
+    """An agent has nobody to ask; without this, OpenSSL asks the terminal."""
+    raise ValueError("its key wants a password; keep one without, readable for hotslot only")
+
+
+def _problem(key: str, path: Path, error: Exception) -> Problem:
+    words = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    cannot = "cannot be read: " if isinstance(error, OSError) else ""
+    return Problem(f"agent.{key}", f"{path} {cannot}{words}")
