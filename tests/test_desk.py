@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 
 import pytest
@@ -143,3 +144,17 @@ async def test_a_run_is_put_back_in_its_turn() -> None:
     await desk.requeue(placement("1"))
     assert scheduler.requeued == [placement("1")]
     assert [one.job_id for one in await desk.everyone()] == ["2"]
+
+
+async def test_limits_are_set_right_after_the_question_but_once_a_second() -> None:
+    scheduler = CountingScheduler()
+    desk = Desk(scheduler, ["w1"], gap_s=1.0)
+    began = time.monotonic()
+    await desk.queue()
+    await desk.offer({"g": 1})
+    assert time.monotonic() - began < 0.9
+    await desk.offer({"g": 2})
+    assert time.monotonic() - began >= 1.0
+    await desk.queue()
+    assert time.monotonic() - began >= 2.0
+    await desk.close()

@@ -1,5 +1,5 @@
 """Asking the scheduler, politely: one call at a time, questions combined; at most one look-up for
-starting jobs a second, and one call of any other kind.
+starting jobs a second, one setting of limits, and one call of any other kind.
 
 Twenty jobs that start in one second cost the controller one call, not twenty.
 """
@@ -48,7 +48,7 @@ class Desk:
         self._turn = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._others = asyncio.Lock()
-        self._last_look = self._last_other = float("-inf")
+        self._last_look = self._last_other = self._last_offer = float("-inf")
         self._asked: dict[str, asyncio.Future[list[Placement]]] = {}
         self._answering: asyncio.Task[None] | None = None
         self.silent_since: float | None = None
@@ -98,9 +98,9 @@ class Desk:
         return told
 
     async def offer(self, limits: Mapping[str, int]) -> None:
-        """Set groups' limits."""
+        """Set groups' limits, right after the question that they answer, but at their own pace."""
         with _told(partial(self.on_offer, limits)):
-            await self._call(lambda: self._scheduler.offer(limits))
+            await self._call(lambda: self._scheduler.offer(limits), at_once=True)
 
     async def write_back(self, summaries: Sequence[RunSummary], *, urgent: bool) -> None:
         """Put runs' figures where the scheduler's tools show them.
@@ -146,13 +146,16 @@ class Desk:
     def _placements(self, job_ids: tuple[str, ...]) -> Sequence[Placement]:
         return self._scheduler.placements(self.workers, job_ids)
 
-    async def _call(self, call: Callable[[], T]) -> T:
+    async def _call(self, call: Callable[[], T], *, at_once: bool = False) -> T:
         """Ask something else than for a starting job: at a pace of its own, so that no start waits
-        for more than the call that is under way."""
+        for more than the call that is under way. ``at_once``: only after the last one of these."""
         async with self._others:
-            await self._wait_until(self._last_other + self._gap_s)
+            last = self._last_offer if at_once else self._last_other
+            await self._wait_until(last + self._gap_s)
             async with self._turn:
                 self._last_other = time.monotonic()
+                if at_once:
+                    self._last_offer = self._last_other
                 return await self._ask(call)
 
     async def _wait_until(self, monotonic_s: float) -> None:

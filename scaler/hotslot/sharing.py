@@ -15,7 +15,7 @@ from hotslot.leases import LeaseBook
 from hotslot.model import Lease
 from hotslot.track import Track
 
-STEADY_S = 3.0
+STEADY_S = 2.0
 """So long must cores be free before they are lent: what comes and goes is noise."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from hotslot.client import ask
 from live.cluster import WINDOW_S, eventually
 from live.condor_cluster import CondorCluster
 from testbed import Testbed
@@ -95,7 +96,9 @@ class Job:
 
 def promised(host: CondorCluster) -> int:
     """Return the CPUs that all schedulers may use together."""
-    return sum(int(group["limit_cpus"]) for group in host.json("status")["offers"]["groups"])
+    return sum(
+        int(group["limit_cpus"]) for group in ask(host.socket, "/v1/status")["offers"]["groups"]
+    )
 
 
 @pytest.mark.timeout(500)
