@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hotslot.decide.arbiter import Claim
-from hotslot.decide.preferences import Preferences, SitePolicy, asked_for
+from hotslot.decide.preferences import Preferences, SitePolicy, asked_for, sentences
 from hotslot.decide.weights import Standing, Urgency, left_core_s, weight
 from hotslot.model import Decision, JobPhase, Lease, Placement, Sample
 from hotslot.track import Track
@@ -83,6 +83,10 @@ class Claims:
             burst=self._burst(asked, request),
             may_requeue=placement.may_requeue,
         )
+
+    def said(self, lease: Lease, at: float) -> tuple[str, ...]:
+        """Return in words what a job's owner asked for, and what of it does not hold."""
+        return tuple(sentences(self._asked(lease, at)))
 
     def forget(self, leases: Iterable[Lease]) -> None:
         """Let go of all but these leases' preferences."""

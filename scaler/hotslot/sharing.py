@@ -22,6 +22,7 @@ STEADY_S = 2.0
 class Sharing:
     """One host's cores among its workers.
 
+    ``weights`` are those of the workers' jobs at the last share, by worker.
     ``lends``: whether cores that owners do not need may start other jobs. ``offered``: CPUs that
     schedulers may fill at any moment. ``on_room`` is called when more can be lent than before.
     """
@@ -39,6 +40,7 @@ class Sharing:
         self.lends = lends
         self.forecast = forecast or Forecast()
         self.last: Arbitration | None = None
+        self.weights: dict[str, float] = {}
         self.offered = 0
         self.on_room: Callable[[], None] = lambda: None
         self.claims = claims or Claims()
@@ -86,6 +88,7 @@ class Sharing:
                 lease = book.on(track.name)
                 most = highest.get(lease.placement.scheduler, 0.0) if lease else 0.0
                 claims.append(self.claims.of(track, lease, wall, most))
+        self.weights = {claim.worker: claim.weight for claim in claims}
         self.last = shared_out(
             self.cores,
             claims,

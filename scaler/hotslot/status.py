@@ -12,6 +12,7 @@ from hotslot.config import Config
 from hotslot.decide.arbiter import Arbitration, Clawback, Grant
 from hotslot.decide.forecast import Forecast
 from hotslot.model import Lease, Placement, Sample
+from hotslot.sharing import Sharing
 from hotslot.track import Track
 from hotslot.wiring import Parts
 
@@ -141,7 +142,8 @@ def _worker(track: Track, parts: Parts) -> dict[str, Any]:
         "entitled_vcpus": track.request_of(lease) if lease else None,
         "lease": lease.id if lease else None,
         "opened_at": lease.opened_at if lease else None,
-        **_shared(track, parts.loop.sharing.last),
+        **_shared(track, parts.loop.sharing),
+        "asked": list(parts.loop.sharing.claims.said(lease, time.time())) if lease else [],
         "decision": track.decision.reason if track.decision else None,
         "decided_vcpus": track.decision.to_vcpus if track.decision else None,
         "decided_at": track.decided_at,
@@ -163,8 +165,9 @@ def _job(placement: Placement | None) -> dict[str, Any]:
     }
 
 
-def _shared(track: Track, last: Arbitration | None) -> dict[str, Any]:
+def _shared(track: Track, sharing: Sharing) -> dict[str, Any]:
     """Return what a worker's policy wishes and what the arbiter makes of it."""
+    last = sharing.last
     grant: Grant | None = last.grants.get(track.name) if last else None
     steps = last.clawback if last else ()
     step: Clawback | None = next((one for one in steps if one.worker == track.name), None)
@@ -176,4 +179,6 @@ def _shared(track: Track, last: Arbitration | None) -> dict[str, Any]:
         "grant": (grant.reason or None) if grant else None,
         "clawback_vcpus": step.from_vcpus - step.to_vcpus if step else 0,
         "clawback": step.reason if step else None,
+        "weight": sharing.weights.get(track.name),
+        "to_be_requeued": last is not None and last.requeue == track.name,
     }

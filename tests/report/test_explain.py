@@ -120,6 +120,23 @@ def test_what_a_borrower_lost_was_taken_back() -> None:
     assert "1 vCPU was given back 3.0 s ago." in words(told, "14")
 
 
+def test_what_its_owner_asked_is_said_and_what_does_not_hold() -> None:
+    told = lending_answer()
+    told["workers"][0]["asked"] = [
+        "keeps 4 vCPUs at least, as its owner asked",
+        "does not hold: elastic=x\x1b[2J: is neither yes nor no",
+    ]
+    told["workers"][2]["to_be_requeued"] = True
+    assert "It keeps 4 vCPUs at least, as its owner asked." in words(told, "12")
+    assert "What its owner asked does not hold: elastic=x" in words(told, "12")
+    assert "\x1b" not in words(told, "12")
+    assert "It goes back into its queue if the owners of these cores stay short." in words(
+        told, "14"
+    )
+    told["workers"][0]["asked"] = None
+    assert "owner asked" not in words(told, "12")
+
+
 def test_why_nothing_moves_is_said() -> None:
     told = lending_answer()
     told["offers"]["problem"] = "slurm: sacctmgr: no answer within 10 s"

@@ -78,6 +78,7 @@ def _job(status: Status, one: WorkerStatus) -> Iterator[str]:
     yield _holds(status.at, one)
     yield from _why(one)
     yield from _changed(status.at, one)
+    yield from (_asked(words) for words in one.asked or ())
     if one.target_vcpus is not None:
         yield from _entitled(status, one)
     yield from _troubles(one)
@@ -122,6 +123,11 @@ def _changed(now: float, one: WorkerStatus) -> Iterator[str]:
     yield f"{amount} {was} {what} {duration(now - one.changed_at)} ago."
 
 
+def _asked(words: str) -> str:
+    who = "What its owner asked" if words.startswith("does not hold") else "It"
+    return f"{who} {said(words)}."
+
+
 def _entitled(status: Status, one: WorkerStatus) -> Iterator[str]:
     """Say whether it owns or borrows, from or to whom, and what it is short of."""
     loans = status.ledger.loans if status.ledger else ()
@@ -149,6 +155,8 @@ def _entitled(status: Status, one: WorkerStatus) -> Iterator[str]:
         amount = many(one.clawback_vcpus, "vCPU is", "vCPUs are")
         why = "" if one.clawback in (one.decision or "") else f": {said(one.clawback)}"
         yield f"{amount} being taken back from it{why}."
+    if one.to_be_requeued:
+        yield "It goes back into its queue if the owners of these cores stay short."
 
 
 def _is_short(one: WorkerStatus) -> bool:

@@ -23,7 +23,8 @@ class WorkerStatus:
     ``entitled_vcpus``: the request as far as the worker was built for it. ``wish`` is its
     policy's, ``target`` and ``grant`` (words) what the arbiter makes of it, ``decision`` what it
     is to have at once. ``borrows``: its job would not run without lending; ``clawback``: why
-    ``clawback_vcpus`` are being taken back from it.
+    ``clawback_vcpus`` are being taken back from it. ``asked``: what its job's owner asked for, in
+    words; ``to_be_requeued``: if those that it borrows from stay short.
     """
 
     worker: str
@@ -53,6 +54,9 @@ class WorkerStatus:
     grant: str | None = None
     clawback_vcpus: int = 0
     clawback: str | None = None
+    weight: float | None = None
+    to_be_requeued: bool = False
+    asked: tuple[str, ...] = ()
     changed_from_vcpus: int | None = None
     changed_at: float | None = None
     decision: str | None = None
