@@ -9,38 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hotslot.errors import SchedulerError, SchedulerUnavailable
+from hotslot.errors import SchedulerError
 from hotslot.model import Finding, JobPhase, NodeCondition, Placement, Queue, RunSummary
-from hotslot.schedulers import NotWritten, PartlyUnavailable
+from hotslot.schedulers import PartlyUnavailable
 from hotslot_plugin import (
     condor_ad,
     condor_check,
     condor_queue,
-    condor_runs,
+    condor_seen,
     condor_settings,
     condor_shares,
     condor_slot,
+    condor_writing,
 )
-from hotslot_plugin.condor_job import CPUS_MAX, JOB, CondorJob, job_of, placements
+from hotslot_plugin.condor_job import CPUS_MAX, CondorJob, placements
+from hotslot_plugin.condor_look import Look
 from hotslot_plugin.condor_pool import Pool, bindings
 from hotslot_plugin.condor_slot import Startd
-
-log = logging.getLogger(__name__)
-
-HISTORY_S = 4 * 3600.0
-"""How far back a schedd's history is read: of a job that ended earlier the outcome stays unknown. A
-forged job id must not make it read a year."""
-
-WRITE_TRIES = 3
-"""Agents of other hosts may write at the same moment: what was lost is written again."""
-
-PER_QUESTION = 100
-"""Jobs that are asked for at once."""
 
 
 P = ParamSpec("P")
@@ -67,6 +56,7 @@ class HTCondor:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._look = Look(pool)
         self.lock = Lock()
         self._limits: dict[str, int] = {}
         self._kick_again = False
@@ -92,12 +82,12 @@ class HTCondor:
         startds = self._pool.startds(names) if names else {}
         schedds = self._pool.schedds()
         if job_ids:
-            found, silence = self._by_id(asked, schedds)
+            found, silence = self._look.by_id(asked, schedds)
             told = self._told(found, startds)
             if silence:
                 raise PartlyUnavailable(str(next(iter(silence.values()))), silence, told)
             return told
-        found = self._there(startds, schedds)
+        found = self._look.there(startds, schedds)
         told = self._told(found, startds)
         here = [p for p in told if p.worker in startds]
         return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
@@ -151,7 +141,7 @@ class HTCondor:
     def _runs(self, placement: Placement, worker: str) -> bool:
         """Ask whether this very run is under way; SchedulerError when it may not be put back."""
         startds, schedds = self._pool.startds([worker]), self._pool.schedds()
-        found, silence = self._by_id([placement.job_id], schedds, ended=False)
+        found, silence = self._look.by_id([placement.job_id], schedds, ended=False)
         if silence:
             raise next(iter(silence.values()))
         there = [p for job in found for p in self._placed(job, startds)]
@@ -209,49 +199,7 @@ class HTCondor:
         as it should be: the bindings have no transaction over several. A user's own values are
         overwritten. What did not come about is told when all others are written.
         """
-        by_schedd: dict[str, dict[str, list[RunSummary]]] = {}
-        for summary in summaries:
-            found = condor_ad.JOB_ID.fullmatch(summary.placement.job_id)
-            if found is None:
-                raise SchedulerError(
-                    f"{summary.placement.job_id!r} is not the id of an HTCondor job"
-                )
-            condor_ad.named([summary.placement.worker])
-            job = f"{found[1]}.{found[2]}"
-            by_schedd.setdefault(found[3], {}).setdefault(job, []).append(summary)
-        if not by_schedd:
-            return
-        self._pool.begin()
-        known = self._pool.schedds()
-        problems: dict[tuple[str, str, int, str], str] = {}
-        for schedd, jobs in by_schedd.items():
-            if schedd in known and (words := self._write_to(schedd, jobs)):
-                problems |= {one.placement.key: words for many in jobs.values() for one in many}
-        if problems:
-            raise NotWritten(problems)
-
-    def _write_to(self, schedd: str, jobs: Mapping[str, Sequence[RunSummary]]) -> str:
-        """Write what is not as it should be, look again, say what remains."""
-        left: list[tuple[str, str, str]] = []
-        for _ in range(WRITE_TRIES):
-            left = []
-            for ad in self._in_queue(schedd, jobs, ("ClusterId", "ProcId", *condor_runs.RESULTS)):
-                job = f"{condor_ad.whole(ad, 'ClusterId')}.{condor_ad.whole(ad, 'ProcId')}"
-                ours = [condor_runs.run_of(summary) for summary in jobs.get(job, ())]
-                if ours:
-                    runs = condor_runs.merged(condor_runs.runs_in(ad), ours)
-                    wanted = condor_runs.attributes(runs)
-                    left += [(job, name, wanted[name]) for name in condor_runs.wrong(ad, runs)]
-            if not left:
-                return ""
-            self._pool.edit(schedd, left)
-        if self._in_queue(schedd, [job for job, _, _ in left], ("ClusterId", "ProcId")) == []:
-            return ""
-        refused = ", ".join(sorted({job for job, _, _ in left})[:8])
-        return (
-            f"schedd {schedd} does not keep hotslot's figures of {refused}: is the agent in "
-            "QUEUE_SUPER_USERS, with its domain, and known to the schedd? see hotslot check"
-        )
+        condor_writing.write(self._pool, self._look, summaries)
 
     # --- the rest -------------------------------------------------------------------------------
 
@@ -265,8 +213,11 @@ class HTCondor:
         names = condor_ad.named(workers)
         self._pool.begin()
         startds = self._pool.startds(names)
-        schedds = [self._seen_schedd(name) for name in self._pool.schedds()]
-        seen = [self._seen_worker(worker, startd) for worker, startd in startds.items()]
+        schedds = [condor_seen.seen_schedd(self._pool, name) for name in self._pool.schedds()]
+        seen = [
+            condor_seen.seen_worker(self._pool, worker, startd)
+            for worker, startd in startds.items()
+        ]
         return condor_check.findings(self._pool.bindings, schedds, seen)
 
     def close(self) -> None:
@@ -295,89 +246,6 @@ class HTCondor:
         silent_s = {worker: self._pool.silent_s(worker) for worker in startds}
         return placements(job, startds, silent_s)
 
-    def _there(
-        self, startds: Mapping[str, Startd | None], schedds: Mapping[str, str]
-    ) -> list[CondorJob]:
-        """Return the jobs of these startds' slots, and those that schedds have on silent ones.
-
-        Those of a schedd that does not answer are left out while another one does: whoever has a
-        lease of theirs asks for them by name.
-        """
-        ids = {slot.job_id for startd in startds.values() if startd for slot in startd.slots}
-        found, silence = self._by_id(sorted(filter(None, ids)), schedds, ended=False)
-        if silence and not found:
-            raise next(iter(silence.values()))
-        silent = [worker for worker, startd in startds.items() if startd is None]
-        if silent:
-            where = condor_ad.machines(silent, "RemoteHost", before="@")
-            for schedd in schedds:
-                ads = self._pool.jobs(schedd, f"({where}) =?= true", JOB, 10 * len(silent))
-                told = [job for ad in ads if (job := job_of(schedd, ad))]
-                known = {job.job_id for job in found}
-                found += [job for job in told if job.job_id not in known]
-        return found
-
-    def _by_id(
-        self, job_ids: Sequence[str], schedds: Mapping[str, str], *, ended: bool = True
-    ) -> tuple[list[CondorJob], dict[str, SchedulerUnavailable]]:
-        """Return these jobs from queues and, where they have left those, from histories; and those
-        of schedds that do not answer, with why.
-
-        A schedd that the collector does not know has no jobs, unless the collector is young.
-        """
-        by_schedd: dict[str, list[str]] = {}
-        for job_id in job_ids:
-            number, _, schedd = job_id.partition("@")
-            by_schedd.setdefault(schedd, []).append(number)
-        found: list[CondorJob] = []
-        silence: dict[str, SchedulerUnavailable] = {}
-        for schedd, numbers in by_schedd.items():
-            try:
-                jobs = self._of_schedd(schedd, numbers, known=schedd in schedds, ended=ended)
-            except SchedulerUnavailable as error:
-                silence |= {f"{number}@{schedd}": error for number in numbers}
-                continue
-            found += [job for job in jobs if job.job_id in job_ids]
-        return found, silence
-
-    def _of_schedd(
-        self, schedd: str, numbers: Sequence[str], *, known: bool, ended: bool
-    ) -> list[CondorJob]:
-        if not known:
-            self._pool.refuse_young_collector(f"the collector knows no schedd {schedd}")
-            return []
-        ads = self._in_queue(schedd, numbers, JOB)
-        jobs = [job for ad in ads if (job := job_of(schedd, ad))]
-        there = {job.job_id for job in jobs}
-        gone = [number for number in numbers if f"{number}@{schedd}" not in there]
-        return jobs + self._ended(schedd, gone) if gone and ended else jobs
-
-    def _in_queue(
-        self, schedd: str, jobs: Iterable[str], names: Sequence[str]
-    ) -> list[condor_ad.Ad]:
-        numbers = sorted(jobs)
-        return [
-            ad
-            for start in range(0, len(numbers), PER_QUESTION)
-            for ad in self._pool.jobs(
-                schedd,
-                condor_ad.these_jobs(numbers[start : start + PER_QUESTION]),
-                names,
-                PER_QUESTION,
-            )
-        ]
-
-    def _ended(self, schedd: str, numbers: Sequence[str]) -> list[CondorJob]:
-        """Return jobs that have left the queue. They are over, whether the history says how or
-        not: one that cannot be read must not keep leases open."""
-        where, count = condor_ad.these_jobs(numbers[:PER_QUESTION]), len(numbers[:PER_QUESTION])
-        try:
-            ads = self._pool.history(schedd, where, JOB, count, HISTORY_S)
-        except SchedulerUnavailable as error:
-            log.warning("how jobs ended is not known: %s", error)
-            return []
-        return [job for ad in ads if (job := job_of(schedd, ad))]
-
     def _kick(self, limits: Mapping[str, int]) -> None:
         risen = any(limit > self._limits.get(name, 0) for name, limit in limits.items())
         if self._crowded and (risen or self._kick_again):
@@ -385,23 +253,6 @@ class HTCondor:
                 self._pool.reschedule(schedd)
         self._kick_again = risen
         self._limits.update(limits)
-
-    def _seen_schedd(self, name: str) -> condor_check.SeenSchedd:
-        try:
-            settings = self._pool.schedd_settings(name, condor_check.SCHEDD_SETTINGS)
-            user, known = self._pool.identity(name)
-        except SchedulerError as error:
-            return condor_check.SeenSchedd(name, {}, "", known=False, problem=str(error))
-        return condor_check.SeenSchedd(name, settings, user, known)
-
-    def _seen_worker(self, worker: str, startd: Startd | None) -> condor_check.SeenWorker:
-        if startd is None:
-            return condor_check.SeenWorker(worker, None, {})
-        try:
-            settings = self._pool.startd_settings(worker, condor_check.STARTD_SETTINGS)
-        except SchedulerError:
-            settings = {}
-        return condor_check.SeenWorker(worker, startd, settings)
 
 
 def connect(settings: Mapping[str, object]) -> HTCondor:
