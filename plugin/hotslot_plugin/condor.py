@@ -31,7 +31,6 @@ from hotslot_plugin.condor_look import Look
 from hotslot_plugin.condor_pool import Pool, bindings
 from hotslot_plugin.condor_slot import Startd
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
