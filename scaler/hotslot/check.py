@@ -97,12 +97,24 @@ def _audit(config: Config) -> Iterator[Finding]:
     if path.is_symlink():
         what = f"{path} is a symbolic link, which is not followed"
         yield Finding("audit.file", Level.WRONG, what, "name the file itself")
+    elif problem := _audit_problem(config):
+        what = f"the agent cannot write {path}: {problem}"
+        yield Finding("audit.file", Level.WRONG, what, "entries wait, and are lost in the end")
     elif os.access(there, os.W_OK):
         yield Finding("audit.file", Level.OK, f"{path} can be written")
     else:
         what = f"{path} cannot be written by this user"
         remedy = f"run as the agent's user, or chown it: chown USER {there}"
         yield Finding("audit.file", Level.WRONG, what, remedy)
+
+
+def _audit_problem(config: Config) -> str:
+    """Return what the running agent says of its log, '' while all is well or it does not say."""
+    try:
+        kept = ask(config.agent.socket, "/v1/status")["agent"]["audit"]
+        return str(kept["last_error"])
+    except (AgentUnreachable, KeyError, TypeError):
+        return ""
 
 
 def _asking(config: Config) -> Iterator[Finding]:
