@@ -80,7 +80,9 @@ class Access:
 
     @property
     def gid(self) -> int | None:
-        """Group of the socket's file; None: the agent's."""
+        """Group that the socket's file needs; None: none but the agent's."""
+        if self.mode == 0o666:
+            return None
         return self.reader_gid if self.reader_gid is not None else self.admin_gid
 
     @property
@@ -146,7 +148,9 @@ class Names:
             async with asyncio.timeout(NAME_S):
                 asked = asyncio.get_running_loop().run_in_executor(self._thread, pwd.getpwuid, uid)
                 known = (await asked).pw_name
-        except (KeyError, TimeoutError):
+        except KeyError:
+            known = None
+        except TimeoutError:
             return None
         self._known[uid] = (now, known)
         return known
