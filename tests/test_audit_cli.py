@@ -193,3 +193,18 @@ async def test_a_desk_tells_of_what_it_has_told_the_scheduler() -> None:
     assert told == [({"n1": 4}, ""), ({"n1": 0}, "no"), ("w1", "drained", "")]
     await asyncio.sleep(0)
     await desk.close()
+
+
+def test_check_looks_at_the_log_and_at_who_may_ask(home: Path) -> None:  # noqa: F811
+    log_of(home).symlink_to(home / "elsewhere")
+    (home / "token").write_text("0123456789abcdef")
+    (home / "token").chmod(0o644)
+    config = yaml.safe_load((home / "hotslot.yaml").read_text())
+    config["agent"] |= {"socket_admin_group": "no-such-group", "metrics_listen": "10.0.0.1:9",
+                        "metrics_token_file": str(home / "token")}  # fmt: skip
+    (home / "hotslot.yaml").write_text(yaml.safe_dump(config))
+    found = {one["subject"]: one for one in json.loads(run(home, "check", "--json").output)}
+    levels = {subject: one["level"] for subject, one in found.items()}
+    assert levels["audit.file"] == levels["agent.socket_admin_group"] == "wrong"
+    assert "others may read" in found["agent.metrics_token_file"]["found"]
+    assert levels["agent.metrics_tls_cert"] == "warn"

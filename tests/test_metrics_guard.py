@@ -208,6 +208,7 @@ def test_a_token_that_belongs_to_somebody_else_is_refused(tmp_path: Path) -> Non
     os.chown(path, 1234, -1)
     found = refused(Agent(metrics_listen=LISTEN, metrics_token_file=path))
     assert "belongs to uid 1234" in found["agent.metrics_token_file"]
+    guarded(Metrics(answer).app(), Agent(metrics_listen=LISTEN, metrics_token_file=path), 1234)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ Where commands reach the agent.
 .TP
 .I /var/lib/hotslot/hotslot.db
 The record, an SQLite database.
+.TP
+.I /var/lib/hotslot/audit.log
+Who changed what of this host's allocations, see
+.BR hotslot\\-audit (1).
 """
 EXIT = """\
 .SH EXIT STATUS

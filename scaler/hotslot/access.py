@@ -15,6 +15,7 @@ import struct
 import time
 from array import array
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -79,7 +80,9 @@ class Access:
 
     @property
     def gid(self) -> int | None:
-        """Group of the socket's file; None: the agent's."""
+        """Group that the socket's file needs; None: none but the agent's."""
+        if self.mode == 0o666:
+            return None
         return self.reader_gid if self.reader_gid is not None else self.admin_gid
 
     @property
@@ -126,9 +129,13 @@ def _groups(connected: socket.socket, uid: int, gid: int) -> list[int]:
 
 
 class Names:
-    """Users' names, from the user database in a thread, remembered for NAME_KEPT_S."""
+    """Users' names, from the user database, remembered for NAME_KEPT_S.
+
+    In a thread of its own: a database that hangs must not take those that schedulers are asked in.
+    """
 
     def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "hotslot-names")
         self._known: dict[int, tuple[float, str | None]] = {}
 
     async def name(self, uid: int) -> str | None:
@@ -139,8 +146,11 @@ class Names:
             return known
         try:
             async with asyncio.timeout(NAME_S):
-                known = (await asyncio.to_thread(pwd.getpwuid, uid)).pw_name
-        except (KeyError, TimeoutError):
+                asked = asyncio.get_running_loop().run_in_executor(self._thread, pwd.getpwuid, uid)
+                known = (await asked).pw_name
+        except KeyError:
+            known = None
+        except TimeoutError:
             return None
         self._known[uid] = (now, known)
         return known

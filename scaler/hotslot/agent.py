@@ -24,6 +24,7 @@ from hotslot.api import command_app, hook_app, serve_commands, serve_hooks
 from hotslot.audit.pump import AuditLog
 from hotslot.audited import kept, watch
 from hotslot.config import DEFAULT_PATH, Config, Worker, load
+from hotslot.doors import Bounds
 from hotslot.drains import Span
 from hotslot.errors import AlreadyClaimed, ConfigError, DriverError, HotslotError, Problem
 from hotslot.metrics import Metrics
@@ -186,7 +187,8 @@ async def _serving(
         stack.push_async_callback(runner.cleanup)
         if config.agent.listen is not None:
             hooks = hook_app(parts.pokes.answer, parts.gates.answer)
-            runner = await serve_hooks(hooks, config.agent.listen)
+            bounds = Bounds(each=config.agent.connections_per_address)
+            runner = await serve_hooks(hooks, config.agent.listen, bounds=bounds)
             stack.push_async_callback(runner.cleanup)
         if metrics is not None and config.agent.metrics_listen is not None:
             address = config.agent.metrics_listen

@@ -19,7 +19,7 @@ from hotslot.audit.chain import Draft, Kind
 from hotslot.audit.pump import AuditLog
 from hotslot.audit.watch import Watch
 from hotslot.audit.writing import AuditFile, Keep
-from hotslot.blanked import blank_tree
+from hotslot.blanked import blank_text, blank_tree
 from hotslot.config import Audit, Config
 from hotslot.desk import Desk
 from hotslot.errors import AuditError
@@ -58,7 +58,7 @@ def kept(config: Config) -> Iterator[AuditLog | None]:
     try:
         yield audit
     except BaseException as error:
-        why = f"ended by {type(error).__name__}: {error}"
+        why = blank_text(f"ended by {type(error).__name__}: {error}")
         raise
     finally:
         audit.put(Kind.STOP, {"pid": os.getpid()}, why)

@@ -20,7 +20,7 @@ from hotslot import schedulers
 from hotslot.access import access_of
 from hotslot.act import driver as drivers
 from hotslot.client import ask
-from hotslot.config import Config, Plugged, host_port
+from hotslot.config import Agent, Config, Plugged, host_port
 from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.measure.procfs import supported
 from hotslot.metrics_guard import guarded
@@ -97,12 +97,24 @@ def _audit(config: Config) -> Iterator[Finding]:
     if path.is_symlink():
         what = f"{path} is a symbolic link, which is not followed"
         yield Finding("audit.file", Level.WRONG, what, "name the file itself")
+    elif problem := _audit_problem(config):
+        what = f"the agent cannot write {path}: {problem}"
+        yield Finding("audit.file", Level.WRONG, what, "entries wait, and are lost in the end")
     elif os.access(there, os.W_OK):
         yield Finding("audit.file", Level.OK, f"{path} can be written")
     else:
         what = f"{path} cannot be written by this user"
         remedy = f"run as the agent's user, or chown it: chown USER {there}"
         yield Finding("audit.file", Level.WRONG, what, remedy)
+
+
+def _audit_problem(config: Config) -> str:
+    """Return what the running agent says of its log, '' while all is well or it does not say."""
+    try:
+        kept = ask(config.agent.socket, "/v1/status")["agent"]["audit"]
+        return str(kept["last_error"])
+    except (AgentUnreachable, KeyError, TypeError):
+        return ""
 
 
 def _asking(config: Config) -> Iterator[Finding]:
@@ -116,16 +128,24 @@ def _asking(config: Config) -> Iterator[Finding]:
             yield Finding(one.where, Level.WRONG, one.what, remedy)
     if agent.metrics_listen is None:
         return
-    try:
-        guarded(web.Application(), agent)
-    except ConfigError as error:
-        for one in error.problems:
-            yield Finding(one.where, Level.WRONG, one.what, "hotslotd would not start")
+    with contextlib.suppress(OSError):
+        owner = config.record.database.parent.stat().st_uid
+        if os.geteuid() in (0, owner):
+            yield from _guard(agent, owner)
     host, _ = host_port(agent.metrics_listen)
     plain = agent.metrics_token_file is not None and agent.metrics_tls_cert is None
     if plain and host not in ("127.0.0.1", "::1", "localhost"):
         what = f"the token goes over {host} as it is: who listens there can use it"
         yield Finding("agent.metrics_tls_cert", Level.WARN, what, "set certificate and key")
+
+
+def _guard(agent: Agent, owner: int) -> Iterator[Finding]:
+    """Look at token, certificate and key as the agent's user would."""
+    try:
+        guarded(web.Application(), agent, owner)
+    except ConfigError as error:
+        for one in error.problems:
+            yield Finding(one.where, Level.WRONG, one.what, "hotslotd would not start")
 
 
 def _agent(config: Config) -> Iterator[Finding]:

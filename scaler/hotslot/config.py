@@ -128,6 +128,7 @@ class Agent(Section):
     actions_at_once: Annotated[int, Field(ge=1, le=256)] = 4
     agent_wait_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     pokes_per_s: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    connections_per_address: Annotated[int, Field(ge=2, le=1024)] = 64
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator(

@@ -21,19 +21,25 @@ TOKEN_BYTES = 4096
 KEY_BYTES = 64 * 1024
 
 
-def guarded(app: web.Application, agent: Agent) -> tuple[web.Application, ssl.SSLContext | None]:
-    """Return the application that asks for the token, and how to serve it; ConfigError names files
-    that cannot be used, or that others can read."""
+def guarded(
+    app: web.Application, agent: Agent, own_uid: int | None = None
+) -> tuple[web.Application, ssl.SSLContext | None]:
+    """Return the application that asks for the token, and how to serve it.
+
+    ConfigError names files that cannot be used, that others can read, or that belong to neither
+    root nor ``own_uid`` (None: this process's user).
+    """
+    own_uid = os.geteuid() if own_uid is None else own_uid
     problems: list[Problem] = []
     tls = None
     if agent.metrics_token_file is not None:
         try:
-            app.middlewares.append(asks_for(_token(agent.metrics_token_file)))
+            app.middlewares.append(asks_for(_token(agent.metrics_token_file, own_uid)))
         except (OSError, ValueError) as error:
             problems.append(_problem("metrics_token_file", agent.metrics_token_file, error))
     if agent.metrics_tls_cert is not None and agent.metrics_tls_key is not None:
         try:
-            _secret(agent.metrics_tls_key, KEY_BYTES)
+            _secret(agent.metrics_tls_key, KEY_BYTES, own_uid)
         except (OSError, ValueError) as error:
             problems.append(_problem("metrics_tls_key", agent.metrics_tls_key, error))
         else:
@@ -66,8 +72,8 @@ def shows(header: str, token: bytes) -> bool:
     return right and scheme.lower() == "bearer"
 
 
-def _token(path: Path) -> bytes:
-    lines = _secret(path, TOKEN_BYTES).split()
+def _token(path: Path, own_uid: int) -> bytes:
+    lines = _secret(path, TOKEN_BYTES, own_uid).split()
     if len(lines) != 1 or len(lines[0]) < LEAST_TOKEN:
         raise ValueError(
             f"has no token: one line of at least {LEAST_TOKEN} characters, "
@@ -76,7 +82,7 @@ def _token(path: Path) -> bytes:
     return lines[0]
 
 
-def _secret(path: Path, most: int) -> bytes:
+def _secret(path: Path, most: int, own_uid: int) -> bytes:
     """Return what a file holds that others cannot read or write."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -88,7 +94,7 @@ def _secret(path: Path, most: int) -> bytes:
                 f"has mode {stat.S_IMODE(has.st_mode):04o}: others may read or change it; "
                 f"chmod 0640 {path}"
             )
-        if has.st_uid not in (0, os.geteuid()):
+        if has.st_uid not in (0, own_uid):
             raise ValueError(f"belongs to uid {has.st_uid}, who could change it; chown root {path}")
         if has.st_size > most:
             raise ValueError(f"has more than {most:,} bytes")

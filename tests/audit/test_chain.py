@@ -189,3 +189,18 @@ def test_the_form_is_as_documented() -> None:
     assert (value["seq"], value["at"], value["prev"]) == (1, 1.0, GENESIS)
     body = raw.rstrip(b"\n").partition(b',"hash"')[0] + b"}"
     assert hashlib.sha256(body).hexdigest() == value["hash"] == head.hash
+
+
+def test_what_is_not_plain_stops_nothing() -> None:
+    raw, _ = written(Draft(0.0, Kind.VCPUS, "x", {"n": float("nan"), "o": object()}), Head())
+    assert "nan" in read(raw[:-1]).what["not_plain"]
+
+
+def test_more_than_a_crash_can_leave_is_broken_at_once() -> None:
+    chain = Chain()
+    assert chain.take(lines_of([])[0], "1") is None
+    for number in range(2, 100):
+        if found := chain.take(b"x" * 100_000, str(number)):
+            break
+    assert found == Break("2", "is not a whole line")
+    assert number < 15

@@ -266,3 +266,15 @@ def test_a_kept_head_is_found_as_long_as_its_line_is_there(path: Path) -> None:
     path.write_bytes(b"".join(lines[:1]))
     assert is_whole(path)
     assert not holds(all_of(path), head.hash)
+
+
+def test_a_file_of_something_else_is_put_aside_and_read_in_pieces(path: Path) -> None:
+    path.write_bytes(b"\x00" * 5_000_000)
+    assert not is_whole(path)
+    AuditFile(path).append([draft(1)])
+    verdict = verify(all_of(path))
+    assert (verdict.broken, len(verdict.aside)) == (None, 1)
+    aside = path.with_name(verdict.aside[0])
+    found = verify([aside]).broken
+    assert found is not None
+    assert found.where == f"{aside}, line 1"

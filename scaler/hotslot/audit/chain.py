@@ -23,6 +23,9 @@ WORDS = 1000
 WHAT_BYTES = 32 * 1024
 """Longest ``what``; of a longer one the line has its size and its hash."""
 
+LEFT_BYTES = 1024 * 1024
+"""More than this without a whole line is no crash's doing: nothing marks it."""
+
 _END = re.compile(rb',"hash":"([0-9a-f]{64})"\}\Z')
 _KEYS = ("seq", "at", "kind", "who", "what", "why", "prev")
 
@@ -108,7 +111,10 @@ def _short(text: str) -> str:
 
 def _bounded(what: Mapping[str, Any]) -> Mapping[str, Any]:
     short = {key: _short(value) if isinstance(value, str) else value for key, value in what.items()}
-    text = json.dumps(short, separators=(",", ":"), allow_nan=False).encode("ascii")
+    try:
+        text = json.dumps(short, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except (TypeError, ValueError):  # one entry must not stop all that come after it
+        return {"not_plain": _short(repr(short))}
     if len(text) <= WHAT_BYTES:
         return short
     return {"too_long_bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
@@ -176,6 +182,7 @@ class Chain:
     aside: list[str] = field(default_factory=list)
     _left: list[bytes] = field(default_factory=list)
     _left_at: str = ""
+    _left_bytes: int = 0
 
     def take(self, raw: bytes, where: str) -> Break | None:
         """Take the next line, without its newline."""
@@ -183,8 +190,9 @@ class Chain:
             line = read(raw)
         except NotALine:
             self._left_at = self._left_at if self._left else where
+            self._left_bytes = len(raw) + 1 + (self._left_bytes if self._left else 0)
             self._left.append(raw)
-            return None
+            return None if self._left_bytes <= LEFT_BYTES + 1 else self.end()
         if self._left:
             mark = torn(0.0, b"\n".join(self._left))
             if line.kind != mark.kind or line.what != mark.what:

@@ -11,10 +11,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hotslot.audit.chain import Line, NotALine, read
+from hotslot.audit.chain import LEFT_BYTES, Line, NotALine, read
 
-TAIL_BYTES = 1024 * 1024
-"""The last whole line of a file is within its last so many bytes, else nothing is added to it."""
+TAIL_BYTES = LEFT_BYTES
+"""The last whole line of a file is within its last so many bytes, else the file is put aside."""
 
 STEP_BYTES = 256 * 1024
 
@@ -44,7 +44,8 @@ def all_of(path: Path) -> list[Path]:
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield each line's number, from 1 on, and its bytes without the newline.
 
-    A line without a newline is the last one, and is yielded, too.
+    A line without a newline is the last one, and is yielded, too. One of more than LEFT_BYTES,
+    which is none of ours, comes in pieces.
     """
     with path.open("rb") as file:
         rest, number = b"", 1
@@ -53,6 +54,9 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for raw in whole:
                 yield number, raw
                 number += 1
+            if len(rest) > LEFT_BYTES:
+                yield number, rest
+                rest = b""
         if rest:
             yield number, rest
 

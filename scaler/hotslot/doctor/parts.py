@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -243,7 +244,7 @@ def _audit(config: Config) -> dict[str, Any]:
     if path is None or not all_of(path):
         raise NotCollected(f"there is no audit log at {path}")
     last = last_of(path)
-    found = [asdict(line) for line in entries(all_of(path)[-2:])][-500:]
+    found = [asdict(line) for line in deque(entries(all_of(path)[-2:]), maxlen=500)]
     return {
         "files": {one.name: one.stat().st_size for one in all_of(path)},
         "head": last.hash if last else None,

@@ -39,6 +39,8 @@ def _what(kind: str, what: Mapping[str, Any]) -> str:
         before = "?" if what.get("from_cpus") is None else what["from_cpus"]
         words = f"{what['scheduler']}, {what['group']}: {before} → {what['to_cpus']} CPUs"
         return f"{words}: {what['problem']}" if what.get("problem") else words
+    if kind == "start" and {"version", "settings_sha256"} <= what.keys():
+        return f"version {what['version']}, settings {what['settings_sha256'][:12]} (--json: all)"
     return ", ".join(f"{key} {value}" for key, value in what.items() if value is not None)
 
 
