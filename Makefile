@@ -1,6 +1,7 @@
 .RECIPEPREFIX = >
-.PHONY: help dev check unit test live demo bench clean wheel deb rpm man lock
+.PHONY: help dev check unit test live soak demo bench clean wheel deb rpm man lock
 PY := .venv/bin/python
+MINUTES ?= 20
 
 help: ## this list
 > @awk -F ':.*## ' '/^[a-z ]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,10 @@ live: .venv/.ready ## the tests with real daemons and virtual machines
 > $(PY) -m pytest -m "live and alone"
 
 test: check live ## everything; what CI runs
+
+soak: .venv/.ready ## random load and random faults: make soak MINUTES=120 SEED=7
+> PYTHONPATH=tests $(PY) -m testbed build
+> PYTHONPATH=tests $(PY) -m live.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
 demo: .venv/.ready ## a Slurm job in an elastic worker VM, shown step by step
 > PYTHONPATH=tests $(PY) -m testbed build

@@ -103,6 +103,10 @@ class Testbed:
         else:
             progress.say(f"the testbed's logs are kept in {self.run_dir.log}")
 
+    def keep_logs(self) -> None:
+        """Leave the run directory behind, for what was found in it is not an exception."""
+        self._keep = True
+
     def _start(self) -> None:
         start = time.monotonic()
         recipe.build_all()
