@@ -25,6 +25,7 @@ ALONE = (
     "test_hook_share",
     "test_reports",
     "test_replay_agrees",
+    "test_lending",
 )
 """Tests whose figures need the machine for themselves: they run one after the other."""
 
