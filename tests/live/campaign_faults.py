@@ -126,7 +126,7 @@ def _vm_killed(cluster: CampaignCluster, fault: PlannedFault) -> None:
 
 
 def _disk_full(cluster: CampaignCluster, fault: PlannedFault) -> None:
-    fill = cluster.database.with_name("fill")
+    fill = cluster.disk / "fill"
     _fill(fill)
     time.sleep(fault.seconds)
     fill.unlink()
