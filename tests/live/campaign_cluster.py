@@ -16,6 +16,8 @@ LENDING: dict[str, object] = {"risk": 1.0, "horizon_s": 10.0}
 AGENT_WAIT_S = 45.0
 """How long hooks try: longer than any fault of the agent lasts, on a slow machine too."""
 
+WINDOW_S = 5.0
+COOLDOWN_S = 2.0
 DISK_MB = 96
 
 LOAD = """\
@@ -57,6 +59,14 @@ class CampaignCluster(CondorCluster):
         bed.host(["mount", "-t", "tmpfs", "-o", options, "record", str(inside)])
         self.disk = bed.namespaces.outer(inside)
         (self.home() / "load.sh").write_text(LOAD)
+
+    def _settings(self, agent_wait_s: float, agent: dict[str, object]) -> dict[str, Any]:
+        """Size jobs of seconds: what idles for some seconds is taken back."""
+        return {
+            **super()._settings(agent_wait_s, agent),
+            "policy": {"name": "window", "window_s": WINDOW_S},
+            "limits": {"cooldown_s": COOLDOWN_S},
+        }
 
     def _scontrol_prefix(self) -> list[str]:
         return [str(self._prefix)]
