@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from live.condor_cluster import CondorCluster
@@ -14,6 +16,8 @@ LENDING: dict[str, object] = {"risk": 1.0, "horizon_s": 10.0}
 AGENT_WAIT_S = 45.0
 """How long hooks try: longer than any fault of the agent lasts, on a slow machine too."""
 
+WINDOW_S = 5.0
+COOLDOWN_S = 2.0
 DISK_MB = 96
 
 LOAD = """\
@@ -53,11 +57,33 @@ class CampaignCluster(CondorCluster):
         inside.mkdir(exist_ok=True)
         options = f"size={DISK_MB}m,mode=700"
         bed.host(["mount", "-t", "tmpfs", "-o", options, "record", str(inside)])
-        self.database = bed.namespaces.outer(self.database)
+        self.disk = bed.namespaces.outer(inside)
         (self.home() / "load.sh").write_text(LOAD)
+
+    def _settings(self, agent_wait_s: float, agent: dict[str, object]) -> dict[str, Any]:
+        """Size jobs of seconds: what idles for some seconds is taken back."""
+        return {
+            **super()._settings(agent_wait_s, agent),
+            "policy": {"name": "window", "window_s": WINDOW_S},
+            "limits": {"cooldown_s": COOLDOWN_S},
+        }
 
     def _scontrol_prefix(self) -> list[str]:
         return [str(self._prefix)]
+
+    def open_leases(self) -> int:
+        """Return how many workers have a job, as the agent tells."""
+        return sum(bool(worker["job"]) for worker in self.workers().values())
+
+    def copy_record(self) -> Path:
+        """Stop the agent and copy its database to where the test can open it.
+
+        SQLite itself would follow the link into the namespaces to a place outside of them.
+        """
+        self.stop_agent()
+        copy = self.bed.path / "copy"
+        shutil.copytree(self.disk, copy)
+        return copy / self.database.name
 
     def slurm_queue(self) -> list[dict[str, str]]:
         """Return Slurm's queue: job, name, state, reason, node; raises when nobody answers."""

@@ -34,7 +34,7 @@ def gather(
     cores = int(cluster.json("status")["ledger"]["cores"])
     nodes = tuple(_nodes(cluster))
     jobs = (*_slurm_jobs(cluster.slurm_runs()), *_condor_jobs(cluster))
-    with History(cluster.database) as history:
+    with History(cluster.copy_record()) as history:
         leases = (*history.closed_leases(MOST_LEASES), *history.open_leases())
         samples = {lease.id: tuple(history.samples(lease.id)) for lease in leases}
         events = [event for lease in leases for event in history.events(lease.id)]

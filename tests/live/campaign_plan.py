@@ -159,7 +159,7 @@ def _jobs(chance: random.Random, scheduler: str, seconds: float) -> list[Planned
 def _job(chance: random.Random, name: str, at_s: float, scheduler: str) -> PlannedJob:
     cpus = chance.choice([1, 1, 2, 2, 3, 4, 4])
     phases = tuple(
-        Phase(chance.choice([0, 0, 1, 1, cpus]), round(chance.uniform(0.5, 7.0), 1))
+        Phase(chance.choice([0, 0, 1, 1, cpus]), round(chance.uniform(0.3, 9.0), 1))
         for _ in range(chance.randint(1, 3))
     )
     act, after_s = Act.NOTHING, 0.0
