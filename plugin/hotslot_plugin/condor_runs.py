@@ -58,10 +58,14 @@ def run_of(summary: RunSummary) -> Run:
 
 
 def runs_in(ad: Ad) -> list[Run]:
-    """Return the entries of an ad as it is; what is not an entry was not written by hotslot."""
+    """Return the entries of an ad as it is; what is not an entry was not written by hotslot.
+
+    Nor was one of folded runs while there is room for more: it would keep ours out.
+    """
     entries = ad.get(RUNS)
     found = [_run(entry) for entry in entries] if isinstance(entries, list) else []
-    unique = {(run.run, run.worker): run for run in found if run is not None}
+    full = len(found) >= RUNS_MAX
+    unique = {(run.run, run.worker): run for run in found if run and (run.worker or full)}
     return sorted(unique.values(), key=lambda run: (run.run, run.worker))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from builders import run_summary
@@ -90,6 +90,7 @@ ENTRY = st.fixed_dictionaries(
 
 
 @given(st.lists(ENTRY | JSON, max_size=3) | JSON)
+@example([plain(ONE) | {"Worker": "", "Run": 9}])
 def test_forged_figures_never_become_an_expression(forged: object) -> None:
     runs = merged(runs_in({RUNS: forged}), [ONE])
     told = attributes(runs)
