@@ -230,6 +230,25 @@ async def test_a_job_that_begins_on_a_restarted_vm_is_not_lost_for_the_restart()
 
 
 @in_virtual_time
+async def test_a_lease_whose_end_is_told_twice_is_closed_once_and_the_next_job_keeps_its_past() -> (
+    None
+):
+    world = World()
+    told: list[float] = []
+    world.loop.on_close = lambda summary: told.append(summary.held_core_s)
+    await world.start()
+    await world.run(5)
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    assert await world.loop.finish(lease, [], now())
+    assert await world.loop.begin(placement("13"))
+    await world.run(3)
+    assert await world.loop.finish(lease, [], now())
+    assert len(told) == 1, "the second time would write old figures back"
+    assert world.loop.tracks["w1"].samples, "the samples are the next job's"
+
+
+@in_virtual_time
 async def test_one_hung_action_delays_no_other_worker() -> None:
     world = World("w1", "w2")
     world.vms["w1"].faults = [Fault.HANG]

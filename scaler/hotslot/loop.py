@@ -268,8 +268,15 @@ class Loop:
     def close(
         self, lease: Lease, at: float, reason: CloseReason, last: Placement | None = None
     ) -> None:
-        """Take the last sample, close the lease, give the worker its idle size."""
+        """Take the last sample, close the lease, give the worker its idle size.
+
+        A lease that is closed already is left alone: two may have asked the scheduler at once,
+        and the worker may have another job by now.
+        """
         track = self.tracks[lease.placement.worker]
+        current = self.book.on(track.name)
+        if current is None or current.id != lease.id:
+            return
         mono, wall = self._monotonic(), self._wall()
         self._take(track, mono, wall)
         self._record(wall)
