@@ -18,7 +18,7 @@ from live.campaign_story import Injected, Story, Submitted
 from testbed import Testbed
 from testbed.errors import TestbedError
 
-MOST_WAITING = 6
+MOST_WAITING = 4
 """Jobs of one scheduler that wait at once: the next one comes when there are fewer."""
 
 TRY_AGAIN_S = 2.0
