@@ -268,7 +268,7 @@ def test_a_job_that_is_overtaken_for_long_starves() -> None:
 
 
 def test_a_job_that_is_first_for_too_long_starves() -> None:
-    late = end_of(submitted_at=T0 - 400)
+    late = end_of(submitted_at=T0 - 700)
     assert claims(replace(good_story(), jobs=(late,))) == {"nobody starves"}
 
 
