@@ -264,6 +264,7 @@ async def test_totals_equal_the_integral_of_the_samples() -> None:
     lease = world.loop.lease_on("w1")
     assert lease is not None
     world.loop.close(lease, now(), CloseReason.ENDED)
+    await asyncio.sleep(0)  # the ledger goes with the next batch
     samples = [one.sample for batch in world.recorder.batches for one in batch.samples]
     (kept,) = world.ledger.leases.values()
     held = sum(s.held_cores * s.interval_s for s in samples)
