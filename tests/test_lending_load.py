@@ -66,7 +66,7 @@ class ElasticSite:
         self.chance = random.Random(seed)
         forecast = Forecast(Foresight(horizon_s=20, risk=risk))
         sharing = Sharing(CORES, forecast=forecast, lends=True)
-        self.world = World("w1", "w2", "c1", "c2", sharing=sharing)
+        self.world = self.make_world(sharing)
         self.slurm, self.condor = FakeSlurm(self.chance, 0), FakeCondor(self.chance)
         self.desks = {
             "slurm": DirectDesk(self.slurm, ["w1", "w2"], gap_s=0.5),
@@ -77,8 +77,13 @@ class ElasticSite:
         )
         sharing.on_room = self.offers.look_soon
         self.jobs: dict[str, Job] = {}
+        self.submitted = 0
         self.runs: dict[str, Run] = {}
         self.story = Story()
+
+    def make_world(self, sharing: Sharing) -> World:
+        """Return the host, with a record in memory."""
+        return World("w1", "w2", "c1", "c2", sharing=sharing)
 
     @property
     def pools(self) -> dict[str, Pool]:
@@ -88,7 +93,8 @@ class ElasticSite:
         cpus = self.chance.randint(1, 4)
         scheduler = self.chance.choice(["slurm", "htcondor"])
         work = cpus * self.chance.choice([1, 4, 12, 40, 90])
-        job = Job(str(len(self.jobs) + 1), scheduler, cpus, work, now())
+        self.submitted += 1
+        job = Job(str(self.submitted), scheduler, cpus, work, now())
         self.jobs[job.job_id] = job
         self.pools[scheduler].waiting.append(Waiting(job.job_id, cpus, now()))
 

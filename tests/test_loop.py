@@ -71,14 +71,21 @@ class MemoryRecorder:
 class World:
     """Workers of four vCPUs, a job to come, and a load to set, for all or for one."""
 
-    def __init__(self, *names: str, cores: int = 8, sharing: Sharing | None = None) -> None:
+    def __init__(
+        self,
+        *names: str,
+        cores: int = 8,
+        sharing: Sharing | None = None,
+        ledger: MemoryLedger | None = None,
+        recorder: MemoryRecorder | None = None,
+    ) -> None:
         self.load = 0.0
         self.loads: dict[str, float] = {}
         names = names or ("w1",)
         self.vms = {name: FakeVm(max_vcpus=4) for name in names}
         self.driver = FakeDriver(**self.vms)
-        self.ledger = MemoryLedger()
-        self.recorder = MemoryRecorder()
+        self.ledger = ledger or MemoryLedger()
+        self.recorder = recorder or MemoryRecorder()
         self.book = LeaseBook(self.ledger)
         self.sharing = sharing or Sharing(cores)
         self.loop = Loop(
@@ -283,6 +290,7 @@ async def test_totals_equal_the_integral_of_the_samples() -> None:
     lease = world.loop.lease_on("w1")
     assert lease is not None
     world.loop.close(lease, now(), CloseReason.ENDED)
+    await asyncio.sleep(0)  # the ledger goes with the next batch
     samples = [one.sample for batch in world.recorder.batches for one in batch.samples]
     (kept,) = world.ledger.leases.values()
     held = sum(s.held_cores * s.interval_s for s in samples)

@@ -86,6 +86,8 @@ class Loop:
         self._samples: list[LeaseSample] = []
         self._ledger = HostLedger(sharing.cores)
         self._observing: dict[str, asyncio.Task[None]] = {}
+        self._next_share: asyncio.Task[None] | None = None
+        self._shares: set[asyncio.Task[None]] = set()
         self._changes = Counter(changes)
         self.cycles = 0
 
@@ -184,15 +186,25 @@ class Loop:
             samples=tuple(self._samples),
             events=tuple(self._events),
             decisions=tuple(self._decisions),
-            workers=tuple(self._worker_states(wall)),
+            workers=tuple(self._worker_states(self.tracks.values(), wall)),
             ledger=self._ledger.take(),
             beats=(Beat(self._started_at, wall),),
         )
         self._samples, self._events, self._decisions = [], [], []
         self._recorder.submit(batch)
 
-    def _worker_states(self, wall: float) -> Iterator[WorkerState]:
-        for track in self.tracks.values():
+    def _record_last(self, track: Track, wall: float) -> None:
+        """Give away what is still to be recorded of a lease that is about to end."""
+        lease = self.book.on(track.name)
+        if lease is None:
+            return
+        last = tuple(one for one in self._samples if one.lease_id == lease.id)
+        self._samples = [one for one in self._samples if one.lease_id != lease.id]
+        states = tuple(self._worker_states([track], wall))
+        self._recorder.submit(Batch(leases=(lease,), samples=last, workers=states))
+
+    def _worker_states(self, tracks: Iterable[Track], wall: float) -> Iterator[WorkerState]:
+        for track in tracks:
             if track.reading is not None:
                 vm = track.settings.vm_name
                 yield WorkerState(track.name, vm, track.granted, track.reading, self._boot_id, wall)
@@ -246,8 +258,7 @@ class Loop:
         track.starting_until = wall + START_S
         log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
         self._one(track, mono, wall)
-        self._share(wall)
-        await self._durable(wall)
+        await asyncio.shield(self._share_soon())
         return lease
 
     async def sized(self, worker: str, timeout_s: float) -> bool:
@@ -279,14 +290,14 @@ class Loop:
             return
         mono, wall = self._monotonic(), self._wall()
         self._take(track, mono, wall)
-        self._record(wall)
+        self._record_last(track, wall)
         closed = self.book.close(lease, max(at, wall), reason, last)
         self.on_close(self.summary(closed))
         self._changes.pop(lease.id, None)
         track.forget_samples()
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
-        self._share(wall)
+        self._share_soon()
 
     def leave(self, lease: Lease) -> RunSummary | None:
         """Take the last sample of a job whose processes have ended, as its worker says.
@@ -329,6 +340,23 @@ class Loop:
             events=self._changes[lease.id],
             over=lease.closed_at is not None,
         )
+
+    def _share_soon(self) -> asyncio.Task[None]:
+        """Share out, and have it on disk, once for all jobs that begin or end in this turn.
+
+        Twenty jobs of one look-up cost one pass over the host's workers, not twenty.
+        """
+        if self._next_share is None:
+            self._next_share = asyncio.create_task(self._share_together())
+            self._shares.add(self._next_share)
+            self._next_share.add_done_callback(self._shares.discard)
+        return self._next_share
+
+    async def _share_together(self) -> None:
+        self._next_share = None
+        wall = self._wall()
+        self._share(wall)
+        await self._durable(wall)
 
     async def _durable(self, wall: float) -> None:
         self._record(wall)
@@ -395,7 +423,7 @@ class Loop:
         """End what runs beside the cycle; VMs and jobs go on."""
         for task in self._observing.values():
             task.cancel()
-        await asyncio.gather(*self._observing.values(), return_exceptions=True)
+        await asyncio.gather(*self._observing.values(), *self._shares, return_exceptions=True)
         await asyncio.gather(*(track.actuator.close() for track in self.tracks.values()))
         self._record(self._wall())
         for track in self.tracks.values():

@@ -74,6 +74,7 @@ class Pump:
         self._waiting = Backlog(bound)
         self._writing = Backlog(bound)
         self._lost = self._refused = 0
+        self._put = self._taken = self._written = 0  # batches: so many came, so many are on disk
         self._refusals: set[str] = set()
         self._error = ""
         self._given_up = self._closing = self._dropping = False
@@ -87,6 +88,7 @@ class Pump:
         """Take a batch; returns at once."""
         with self._changed:
             self._waiting.add(batch, self._clock())
+            self._put += 1
             self._changed.notify_all()
 
     @property
@@ -105,9 +107,10 @@ class Pump:
             )
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was put is written; False if it is not by then."""
+        """Wait until all that was put before is written; False if it is not by then."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._unwritten(), timeout_s)
+            upto = self._put
+            return self._changed.wait_for(lambda: self._written >= upto, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
         """Write what waits, once more if that failed before, and let go of the store.
@@ -174,6 +177,7 @@ class Pump:
     def _take(self) -> Backlog:
         with self._changed:
             self._writing, self._waiting = self._waiting, Backlog(self._bound)
+            self._taken = self._put
             return self._writing
 
     def _write(self, batch: Batch) -> None:
@@ -192,6 +196,7 @@ class Pump:
     def _succeeded(self, written: Backlog) -> None:
         with self._changed:
             self._lost += written.lost_samples
+            self._written = self._taken
             self._writing = Backlog(self._bound)
             before, self._error, self._retry_s = self._error, "", 0.0
             self._dropping = False
