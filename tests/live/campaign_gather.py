@@ -32,6 +32,8 @@ def gather(
 ) -> Story:
     """Return the story, once all is idle."""
     cores = int(cluster.json("status")["ledger"]["cores"])
+    audited = cluster.hotslot("audit", "verify", check=False)
+    broken = [f"hotslot audit verify: {audited.stdout}"] if audited.returncode else []
     nodes = tuple(_nodes(cluster))
     jobs = (*_slurm_jobs(cluster.slurm_runs()), *_condor_jobs(cluster))
     with History(cluster.copy_record()) as history:
@@ -56,7 +58,7 @@ def gather(
         ledger=ledger,
         findings=findings,
         nodes=nodes,
-        left=tuple(left),
+        left=(*left, *broken),
     )
 
 
