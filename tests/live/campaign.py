@@ -18,7 +18,7 @@ from live.campaign_story import Injected, Story, Submitted
 from testbed import Testbed
 from testbed.errors import TestbedError
 
-MOST_WAITING = 4
+MOST_WAITING = 5
 """Jobs of one scheduler that wait at once: the next one comes when there are fewer."""
 
 TRY_AGAIN_S = 2.0
@@ -123,6 +123,7 @@ class Campaign:
                 job_id = self._submit_once(job)
                 self._submitted.append(Submitted(job, job_id, asked, time.time()))
                 self.counts.submitted += 1
+                self._acts.expect(job.scheduler)
                 return
             self._stop.wait(TRY_AGAIN_S)
 

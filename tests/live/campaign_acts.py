@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class Acts:
         self._seen: dict[tuple[str, str, str], float] = {}
         self._tried: dict[tuple[str, str], float] = {}
         self._queues: dict[str, list[Queued]] = {}
+        self._unseen: Counter[str] = Counter()
         self._answered = False
 
     @property
@@ -67,7 +69,12 @@ class Acts:
 
     def waiting(self, scheduler: str) -> int:
         """Return how many jobs of a scheduler wait, as far as is known."""
-        return sum(job.state == "PENDING" for job in self._queues.get(scheduler, []))
+        seen = sum(job.state == "PENDING" for job in self._queues.get(scheduler, []))
+        return seen + self._unseen[scheduler]
+
+    def expect(self, scheduler: str) -> None:
+        """Count a job that has just been submitted, until the queue is looked at."""
+        self._unseen[scheduler] += 1
 
     def look(self) -> None:
         """Ask both schedulers, then act."""
@@ -75,6 +82,7 @@ class Acts:
         for name, ask in (("slurm", self._slurm), ("htcondor", self._condor)):
             try:
                 self._queues[name] = ask()
+                self._unseen[name] = 0
             except (TestbedError, subprocess.TimeoutExpired, json.JSONDecodeError):
                 self._answered = False
         for job in self._all:
