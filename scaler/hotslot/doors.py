@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import cast
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
 
 from hotslot.access import Peer, peer_of
@@ -282,6 +282,19 @@ class Site(web.BaseSite):
             self._server = await loop.create_server(door, host, port, backlog=self._backlog)
 
 
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether a line tells of a fault of ours: what is no HTTP is its sender's, and no news.
+
+    aiohttp writes ten lines for each such request, which would let a guest fill the log.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, http_exceptions.HttpProcessingError)
+
+
+_http_log = logging.getLogger("hotslot.http")
+_http_log.addFilter(_ours)
+
+
 async def listen(
     app: web.Application, doors: Doors, where: tuple[str, int] | socket.socket
 ) -> web.AppRunner:
@@ -290,6 +303,7 @@ async def listen(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_http_log,
         handle_signals=False,
         keepalive_timeout=5,
         max_line_size=MAX_LINE,
