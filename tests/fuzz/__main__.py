@@ -1,6 +1,6 @@
 """Try hostile inputs on every parser: ``python -m fuzz [--inputs N] [--only TARGET] [--seed S]``.
 
-One process after another, one a target. Where atheris is installed a twentieth of the inputs is
+One process after another, one a target. Where atheris is installed one of fifty inputs is
 chosen by it, guided by the branches that they reach. What was found is kept in ``.fuzz/``.
 """
 
@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuzz.every import TARGETS
+from fuzz.every import MODULE_OF, TARGETS
 from fuzz.target import Target
 from fuzz.trial import GROWTH_MIB
 
 KEPT = Path(".fuzz")
-GUIDED_PART = 0.05
+GUIDED_PART = 0.02
 GUIDED_LEAST = 500
 """Fewer are not worth the seconds that counting branches takes to begin."""
 
@@ -103,7 +103,16 @@ def _row(target: Target, count: int, seed: int, guides: bool) -> Row:
 
 def _ran(row: Row, most: int, seed: int, how: str) -> dict[str, Any]:
     """Run one process to its end, telling how far it is; a process that dies is a finding."""
-    command = [sys.executable, "-m", "fuzz.one", row.target.name, str(most), str(seed), how]
+    command = [
+        sys.executable,
+        "-m",
+        "fuzz.one",
+        MODULE_OF[row.target.name],
+        row.target.name,
+        str(most),
+        str(seed),
+        how,
+    ]
     said: dict[str, Any] = {}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:

@@ -1,4 +1,4 @@
-"""One target in a process of its own: ``python -m fuzz.one TARGET INPUTS SEED blind|guided``.
+"""One target in a process of its own: ``python -m fuzz.one MODULE TARGET INPUTS SEED blind|guided``.
 
 Prints a line of JSON now and then, and at the end.
 """
@@ -6,6 +6,7 @@ Prints a line of JSON now and then, and at the end.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -26,23 +27,23 @@ LONGEST_GUIDED = 16 * 1024
 
 
 def main() -> None:
-    name, most, seed, how = sys.argv[1:5]
+    module, name, most, seed, how = sys.argv[1:6]
     logging.disable()
-    trial, report = Trial(_target(name, how)), os.fdopen(os.dup(1), "w")
+    trial, report = Trial(_target(module, name, how)), os.fdopen(os.dup(1), "w")
     (guided if how == "guided" else blind)(
         trial, int(most), int(seed), teller(trial, int(most), report)
     )
 
 
-def _target(name: str, how: str) -> Target:
+def _target(module: str, name: str, how: str) -> Target:
     """Import the targets; for atheris, with each branch of hotslot's modules counted."""
     with contextlib.ExitStack() as stack:
         if how == "guided":
             import atheris
 
             stack.enter_context(atheris.instrument_imports(include=["hotslot", "hotslot_plugin"]))
-        from fuzz.every import TARGETS
-    return TARGETS[name]
+        targets = importlib.import_module(module).TARGETS
+    return next(target for target in targets if target.name == name)
 
 
 def teller(trial: Trial, most: int, report: object) -> Callable[[], bool]:
