@@ -38,7 +38,10 @@ def from_slurm(text: str) -> list[Account]:
     """Read ``sacct --json``, or ``sacct -P`` with its heading; raises AccountingError."""
     if text.lstrip().startswith("{"):
         return _each(_json(text).get("jobs"), _slurm_job, "sacct --json: no list of jobs")
-    return _slurm_lines(text)
+    try:
+        return _slurm_lines(text)
+    except csv.Error as error:
+        raise AccountingError(f"is no output of sacct -P: {error}") from error
 
 
 def from_condor(text: str) -> list[Account]:

@@ -282,17 +282,29 @@ class Site(web.BaseSite):
             self._server = await loop.create_server(door, host, port, backlog=self._backlog)
 
 
-def _ours(record: logging.LogRecord) -> bool:
-    """Whether a line tells of a fault of ours: what is no HTTP is its sender's, and no news.
+class Faults(logging.Filter):
+    """Lets aiohttp tell of a fault of ours, once in SAY_S; what is no HTTP is its sender's fault.
 
-    aiohttp writes ten lines for each such request, which would let a guest fill the log.
+    aiohttp writes ten lines for each such request, with which a guest could fill the log.
     """
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, http_exceptions.HttpProcessingError)
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._said_at = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is told."""
+        error = record.exc_info[1] if record.exc_info else None
+        now = self._monotonic()
+        if isinstance(error, http_exceptions.HttpProcessingError) or now - self._said_at < SAY_S:
+            return False
+        self._said_at = now
+        return True
 
 
 _http_log = logging.getLogger("hotslot.http")
-_http_log.addFilter(_ours)
+_http_log.addFilter(Faults())
 
 
 async def listen(

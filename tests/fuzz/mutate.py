@@ -10,19 +10,20 @@ from typing import Any
 from fuzz.target import Target, parsed
 
 MOST_BYTES = 64 * 1024
+MOST_JSON = 1024 * 1024
 
 WORDS = (
     b"\x00", b"\n", b"\r\n", b"\x1b[2J", b"\xff", b"\xc3\x28", b"\xe2\x80\xae", b"\xf0\x9f\x92\xa9",
     b"-1", b"0", b"1e309", b"NaN", b"9" * 25, b"9" * 5000, b"0x10", b"\xd9\xa3", b"\xc2\xb2",
-    b"=", b",", b";", b":", b"|", b"'", b'"', b"\\", b"[", b"]", b"{", b"}", b"%s", b"$(id)", b"../",
-    b"[" * 3000, b'{"a":' * 1500, b"A" * 5000, b" " * 5000,
+    b"=", b",", b";", b":", b"|", b"'", b'"', b"\\", b"[", b"]", b"{", b"}", b"%s",
+    b"[" * 3000, b"$(id)", b"../", b'{"a":' * 1500, b"A" * 5000, b" " * 5000,
 )  # fmt: skip
 
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 0.5, -0.0, 2**31, 2**53, 2**53 + 1, 2**63, 2**64, 10**400,
     -(10**400), 1e308, -1e308, 1e-308, float("nan"), float("inf"), "", " ", "\x00", "a\nb",
-    "\x1b[2J", "\u202e", "\ud800", "\u0663", "²", "true", "12", "-", "w[1-999999999]", "w1,w1", "A" * 5000,
-    "RUNNING", "COMPLETING", "../../etc/passwd", [], {}, [[]], [None], {"": None}, [0] * 500,
+    "\x1b[2J", "\u202e", "\ud800", "\u0663", "²", "true", "12", "-", "w[1-999999999]", "w1,w1",
+    "A" * 5000, "RUNNING", "COMPLETING", "../../etc/passwd", [], {}, [[]], [None], {"": None}, [0] * 500,
     {"set": True, "infinite": False, "number": 10**400}, {"set": True, "number": -1},
     {"number": {"number": {"number": 3}}},
 )  # fmt: skip
@@ -35,7 +36,7 @@ def inputs(target: Target, random: Random) -> Callable[[], bytes]:
     """Return what makes the next input of a target."""
     seeds = list(target.seeds)
     values = [value for seed in seeds if (value := parsed(seed)) is not None]
-    words = (*target.words * 3, *WORDS) if target.words else WORDS
+    words = (*target.words, *target.words, *target.words, *WORDS)
 
     def one() -> bytes:
         if target.json and values and random.random() < 0.8:
@@ -84,7 +85,7 @@ def changed_json(value: Any, values: Sequence[Any], random: Random) -> bytes:
     for _ in range(1 + int(random.random() ** 2 * 3)):
         value = _touched(value, values, random)
     try:
-        return json.dumps(value).encode()
+        return json.dumps(value).encode()[:MOST_JSON]
     except (ValueError, RecursionError):
         return b"null"
 

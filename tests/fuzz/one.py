@@ -1,4 +1,6 @@
-"""One target in a process of its own: ``python -m fuzz.one MODULE TARGET INPUTS SEED blind|guided``.
+"""One target in a process of its own.
+
+``python -m fuzz.one MODULE TARGET INPUTS SEED blind|guided``
 
 Prints a line of JSON now and then, and at the end.
 """
@@ -14,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -42,12 +44,12 @@ def _target(module: str, name: str, how: str) -> Target:
             import atheris
 
             stack.enter_context(atheris.instrument_imports(include=["hotslot", "hotslot_plugin"]))
-        targets = importlib.import_module(module).TARGETS
+        targets: Sequence[Target] = importlib.import_module(module).TARGETS
     return next(target for target in targets if target.name == name)
 
 
 def teller(trial: Trial, most: int, report: object) -> Callable[[], bool]:
-    """Return what is called after each input: it tells how far the run is, and whether it is over."""
+    """Return what is called after each input: it tells how far the run is, and if it is over."""
     began, told, early = time.monotonic(), [time.monotonic()], [0.0]
 
     def tell() -> bool:

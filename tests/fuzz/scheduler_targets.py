@@ -12,7 +12,6 @@ from hotslot.errors import SchedulerError
 from hotslot.model import JobPhase, Placement, RunSummary
 from hotslot_plugin import (
     child_process,
-    condor_ad,
     condor_asked,
     condor_job,
     condor_queue,
@@ -191,11 +190,22 @@ SHARE = {"Name": "alice@test", "Priority": 500.0, "ResourcesUsed": 3}
 
 TARGETS = (
     Target("squeue", squeue, _slurm("*/squeue*.json"), (SchedulerError,), json=True, share=3),
-    Target("scontrol nodes", nodes, _slurm("*/scontrol*node*.json"), (SchedulerError,), json=True, share=2),
+    Target(
+        "scontrol nodes",
+        nodes,
+        _slurm("*/scontrol*node*.json"),
+        (SchedulerError,),
+        json=True,
+        share=2,
+    ),
     Target(
         "AdminComment",
         comment,
-        [b"", b'{"hotslot":1,"w1":[4,260,150,3.9,2]}', b"{`hotslot`:1,`+`:[4,1,1,1.0,2],`w2/1`:[4,90,80,3.8,1]}"],
+        [
+            b"",
+            b'{"hotslot":1,"w1":[4,260,150,3.9,2]}',
+            b"{`hotslot`:1,`+`:[4,1,1,1.0,2],`w2/1`:[4,90,80,3.8,1]}",
+        ],
         (slurm_comment.ForeignComment,),
         (b'"w3":[1,2,3,4,5]', b"`", b'"+"'),
         json=True,
@@ -223,11 +233,19 @@ TARGETS = (
         (b"[1-65536]", b"[1-9]", b"-", b"[", b"]", b","),
         share=1.5,
     ),
-    Target("condor job", condor, as_json(*JOBS, *({**job, **ASKED} for job in JOBS[:3])), json=True, share=5),
+    Target(
+        "condor job",
+        condor,
+        as_json(*JOBS, *({**job, **ASKED} for job in JOBS[:3])),
+        json=True,
+        share=5,
+    ),
     Target("condor startd", startd, as_json(*SLOTS), json=True, share=5),
     Target("condor runs", runs, as_json(RUNS, *JOBS[:3]), json=True, share=5),
     Target("condor asked", asked_of_condor, as_json(ASKED), json=True, share=12),
-    Target("condor queue", queue, as_json([WAITS, {**WAITS, "ProcId": 1}, SHARE]), json=True, share=5),
+    Target(
+        "condor queue", queue, as_json([WAITS, {**WAITS, "ProcId": 1}, SHARE]), json=True, share=5
+    ),
     Target(
         "child's answer",
         child,
@@ -236,4 +254,4 @@ TARGETS = (
         json=True,
         share=12,
     ),
-)  # fmt: skip
+)

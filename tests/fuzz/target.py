@@ -64,4 +64,4 @@ def recorded(pattern: str) -> Iterator[Any]:
 def shown_on_one_line(text: str, most: int = 300) -> None:
     """Check that words which will be shown are short and have no control characters."""
     must(len(text) <= most, f"{len(text)} characters")
-    must(text.isprintable(), f"is not printable: {ascii(text[:80])}")
+    must(text.isprintable(), f"is not printable: {text[:80]!a}")

@@ -11,7 +11,7 @@ from types import FrameType
 from fuzz.target import ROOT, Target
 
 GROWTH_MIB = 48
-"""More memory than this, from a tenth of a run to its end, is growth. Caches of a few MiB are not."""
+"""More memory than this, from a tenth of a run to its end, is growth; caches have a few MiB."""
 
 
 class TooSlow(BaseException):
