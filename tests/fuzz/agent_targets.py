@@ -169,8 +169,8 @@ class Wire(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
-    def writelines(self, pieces: Any) -> None:
-        for piece in pieces:
+    def writelines(self, list_of_data: Any) -> None:
+        for piece in list_of_data:
             self.write(piece)
 
     def is_closing(self) -> bool:

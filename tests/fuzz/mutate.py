@@ -23,7 +23,8 @@ VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 0.5, -0.0, 2**31, 2**53, 2**53 + 1, 2**63, 2**64, 10**400,
     -(10**400), 1e308, -1e308, 1e-308, float("nan"), float("inf"), "", " ", "\x00", "a\nb",
     "\x1b[2J", "\u202e", "\ud800", "\u0663", "²", "true", "12", "-", "w[1-999999999]", "w1,w1",
-    "A" * 5000, "RUNNING", "COMPLETING", "../../etc/passwd", [], {}, [[]], [None], {"": None}, [0] * 500,
+    "A" * 5000, "RUNNING", "COMPLETING", "../../etc/passwd", [], {}, [[]], [None], {"": None},
+    [0] * 500,
     {"set": True, "infinite": False, "number": 10**400}, {"set": True, "number": -1},
     {"number": {"number": {"number": 3}}},
 )  # fmt: skip

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fuzz.mutate import inputs, mutated
 from fuzz.target import Target
@@ -41,8 +42,7 @@ def _target(module: str, name: str, how: str) -> Target:
     """Import the targets; for atheris, with each branch of hotslot's modules counted."""
     with contextlib.ExitStack() as stack:
         if how == "guided":
-            import atheris
-
+            atheris: Any = importlib.import_module("atheris")
             stack.enter_context(atheris.instrument_imports(include=["hotslot", "hotslot_plugin"]))
         targets: Sequence[Target] = importlib.import_module(module).TARGETS
     return next(target for target in targets if target.name == name)
@@ -87,8 +87,7 @@ def blind(trial: Trial, most: int, seed: int, over: Callable[[], bool]) -> None:
 
 def guided(trial: Trial, most: int, seed: int, over: Callable[[], bool]) -> None:
     """Let atheris choose: inputs that reach new branches are changed further."""
-    import atheris
-
+    atheris: Any = importlib.import_module("atheris")
     target: Target = trial.target
     corpus = Path(tempfile.mkdtemp())
     for number, seed_bytes in enumerate(target.seeds):
