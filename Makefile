@@ -1,5 +1,5 @@
 .RECIPEPREFIX = >
-.PHONY: help dev check unit test live soak demo bench clean wheel deb rpm man lock
+.PHONY: help dev check unit test live soak demo bench fuzz clean wheel deb rpm man lock
 PY := .venv/bin/python
 MINUTES ?= 20
 
@@ -42,6 +42,12 @@ demo: .venv/.ready ## a Slurm job in an elastic worker VM, shown step by step
 bench: .venv/.ready ## benchmarks; each prints ratios measured in one run
 > for b in bench/bench_*.py; do echo "== $$b"; $(PY) $$b || exit 1; done
 
+INPUTS := 3000000
+
+fuzz: .venv/.ready ## hostile inputs for every parser (5 min); make fuzz INPUTS=10000000
+> @$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip install -q -e '.[fuzz]' || echo "hotslot: without atheris"
+> PYTHONPATH=tests $(PY) -m fuzz --inputs $(INPUTS)
+
 wheel deb rpm: ## packages into dist/: a wheel and sdist, .deb or .rpm, each for hosts and workers
 > sh packaging/build.sh $@
 
@@ -52,4 +58,4 @@ lock: ## pin anew what the packages ship (some minutes)
 > sh packaging/lock.sh
 
 clean: ## forget the virtual environment and caches of the checkout
-> rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+> rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

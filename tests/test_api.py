@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from hotslot.api import hook_app, serve_hooks
+from hotslot.api import FORM, hook_app, serve_hooks
 from hotslot.errors import ConfigError
 from hotslot.pokes import Answer, Say
 
@@ -79,6 +79,18 @@ async def test_an_uploaded_file_is_no_field(address: str) -> None:
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{address}/v1/poke", data=form) as said,
+    ):
+        assert said.status == 400
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "text/plain", FORM + "; charset=none"]
+)
+async def test_a_body_that_is_no_form_is_refused(address: str, kind: str) -> None:
+    headers = {"Content-Type": kind}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{address}/v1/poke", data=b"event=start", headers=headers) as said,
     ):
         assert said.status == 400
 

@@ -5,7 +5,6 @@ One job's odd attribute must not hide the others' jobs: what cannot be used is n
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -40,7 +39,7 @@ def number(ad: Ad, name: str) -> float | None:
     value = ad.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) and 0 <= value <= NUMBER_MAX else None
+    return value if 0 <= value <= NUMBER_MAX else None
 
 
 def whole(ad: Ad, name: str) -> int | None:

@@ -106,7 +106,7 @@ def wrong(ad: Ad, runs: Sequence[Run]) -> list[str]:
 def _differs(value: object, wanted: str) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
-    return abs(value - float(wanted)) > 0.0005
+    return not float(wanted) - 0.0005 <= value <= float(wanted) + 0.0005
 
 
 def _run(entry: object) -> Run | None:

@@ -68,7 +68,7 @@ def _entries(before: str) -> dict[str, Entry]:
         return {}
     try:
         told = json.loads(text.replace("`", '"'))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ForeignComment(text) from None
     if not isinstance(told, dict) or told.pop("hotslot", None) != VERSION:
         raise ForeignComment(text)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,6 +26,10 @@ REMOVED, COMPLETED = 3, 4
 """HTCondor's JobStatus of jobs that have left the queue."""
 
 
+NUMBER_MAX = 2**53
+"""Largest number that is believed: a second, a CPU or a date beyond it is none."""
+
+
 class AccountingError(HotslotError):
     """The file is none of accounting that is understood: say what was expected."""
 
@@ -35,7 +38,10 @@ def from_slurm(text: str) -> list[Account]:
     """Read ``sacct --json``, or ``sacct -P`` with its heading; raises AccountingError."""
     if text.lstrip().startswith("{"):
         return _each(_json(text).get("jobs"), _slurm_job, "sacct --json: no list of jobs")
-    return _slurm_lines(text)
+    try:
+        return _slurm_lines(text)
+    except csv.Error as error:
+        raise AccountingError(f"is no output of sacct -P: {error}") from error
 
 
 def from_condor(text: str) -> list[Account]:
@@ -155,7 +161,9 @@ def _condor_cpu_s(job: Mapping[str, Any], kind: str) -> float:
     return _number(job.get(f"Remote{kind}") if summed is None else summed)
 
 
-_CLOCK = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+_CLOCK = re.compile(
+    r"(?:([0-9]{1,9})-)?(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+)
 
 
 def clock_s(text: str) -> float:
@@ -182,9 +190,10 @@ def _seconds(value: Any) -> float:
 def _number(value: Any) -> float:
     """Return a number however Slurm or a ClassAd wraps it; 0 for what is none."""
     if isinstance(value, dict):
-        return _number(value.get("number")) if value.get("set", True) else 0.0
+        wrapped = value.get("number") if value.get("set", True) else None
+        value = None if isinstance(wrapped, dict) else wrapped
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
-    return number if math.isfinite(number) and number >= 0 else 0.0
+    return number if 0 <= number <= NUMBER_MAX else 0.0

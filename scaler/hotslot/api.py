@@ -28,6 +28,8 @@ POKE_BYTES = 1024
 BODY_S = 10.0
 """How long a poke's body may take after its head."""
 
+FORM = "application/x-www-form-urlencoded"
+
 AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
 AnswerGate = Callable[[str, str, str], Awaitable[Answer]]
 Status = Callable[[], Mapping[str, object]]
@@ -41,11 +43,15 @@ def hook_app(answer: AnswerPoke, gate: AnswerGate) -> web.Application:
     """
 
     async def poke(request: web.Request) -> web.Response:
+        if request.content_type != FORM:
+            return web.Response(status=Say.BAD, text="the body is no form\n")
         try:
             async with asyncio.timeout(BODY_S):
                 form = await request.post()
         except TimeoutError:
             return web.Response(status=408, text="too slow\n", headers={"Connection": "close"})
+        except (ValueError, LookupError):
+            return web.Response(status=Say.BAD, text="the body is no form\n")
         fields = [form.get(name, "") for name in ("event", "job", "worker")]
         if not all(isinstance(field, str) for field in fields):
             return web.Response(status=Say.BAD, text="fields must be text\n")

@@ -275,6 +275,9 @@ def parse(text: str, source: str = "configuration") -> Config:
         raise ConfigError(source, [Problem("yaml", " ".join(str(error).split()))]) from error
     except RecursionError as error:
         raise ConfigError(source, [Problem("yaml", "is nested too deeply")]) from error
+    except (ValueError, LookupError, AttributeError, TypeError) as error:  # of PyYAML's scalars
+        what = f"has a value that is not of its kind: {ascii(str(error))[:200]}"
+        raise ConfigError(source, [Problem("yaml", what)]) from error
     if not isinstance(tree, dict):
         raise ConfigError(source, [Problem("yaml", "is not a mapping of keys to settings")])
     try:
@@ -292,7 +295,7 @@ class _OnceLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is given twice", key.start_mark

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import cast
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from aiohttp.typedefs import Handler
 
 from hotslot.access import Peer, peer_of
@@ -282,6 +282,31 @@ class Site(web.BaseSite):
             self._server = await loop.create_server(door, host, port, backlog=self._backlog)
 
 
+class Faults(logging.Filter):
+    """Lets aiohttp tell of a fault of ours, once in SAY_S; what is no HTTP is its sender's fault.
+
+    aiohttp writes ten lines for each such request, with which a guest could fill the log.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._said_at = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is told."""
+        error = record.exc_info[1] if record.exc_info else None
+        now = self._monotonic()
+        if isinstance(error, http_exceptions.HttpProcessingError) or now - self._said_at < SAY_S:
+            return False
+        self._said_at = now
+        return True
+
+
+_http_log = logging.getLogger("hotslot.http")
+_http_log.addFilter(Faults())
+
+
 async def listen(
     app: web.Application, doors: Doors, where: tuple[str, int] | socket.socket
 ) -> web.AppRunner:
@@ -290,6 +315,7 @@ async def listen(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_http_log,
         handle_signals=False,
         keepalive_timeout=5,
         max_line_size=MAX_LINE,

@@ -80,6 +80,8 @@ def _refusal(event: Message, paths: Mapping[int, str]) -> dict[int, str]:
     status = info.get("status")
     if info.get("source") not in _EJECTION or not isinstance(status, int) or status in _FINE:
         return {}
+    if not 0 <= status < 1 << 32:
+        return {}
     why = _STATUS.get(status, f"ACPI status {status}")
     return {index: _words(index, why) for index in paths if str(index) == info.get("slot")}
 

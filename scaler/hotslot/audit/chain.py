@@ -26,6 +26,9 @@ WHAT_BYTES = 32 * 1024
 LEFT_BYTES = 1024 * 1024
 """More than this without a whole line is no crash's doing: nothing marks it."""
 
+LATEST = 253_402_300_800 - 86_400
+"""The last day of the year 9999 in UTC epoch s: later, and there is no date to show."""
+
 _END = re.compile(rb',"hash":"([0-9a-f]{64})"\}\Z')
 _KEYS = ("seq", "at", "kind", "who", "what", "why", "prev")
 
@@ -143,6 +146,7 @@ def _typed(value: Mapping[str, Any]) -> bool:
         isinstance(seq, int)
         and not isinstance(seq, bool)
         and isinstance(at, int | float)
+        and 0 <= at < LATEST
         and isinstance(value["what"], dict)
         and all(isinstance(value[key], str) for key in ("kind", "who", "why", "prev"))
     )
