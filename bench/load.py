@@ -245,9 +245,7 @@ class Pokes:
         home = (f"127.1.{worker // 250}.{worker % 250 + 1}", 0)
         try:
             async with asyncio.timeout(15):
-                reader, writer = await asyncio.open_connection(
-                    "127.0.0.1", 48991, local_addr=home
-                )
+                reader, writer = await asyncio.open_connection("127.0.0.1", 48991, local_addr=home)
                 writer.write((head + body).encode())
                 answer = await reader.read()
                 writer.close()
