@@ -28,8 +28,7 @@ PREFERRED = -10
 """Nice value of the agent's session."""
 
 # Forks processes with threads named like VirtualBox's vCPUs; the first ``awake`` of each run for a
-# moment every second, thread 0 of every 32nd process for 5 ms. Both processes and reports are niced:
-# the agent's unit has a higher weight than a batch job's.
+# moment every second, thread 0 of every 32nd process for 5 ms.
 PROGRAM = r"""
 import os, signal, sys, threading, time
 

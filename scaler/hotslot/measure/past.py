@@ -1,4 +1,4 @@
-"""A worker's recent samples, in less than half of the memory of objects.
+"""A worker's recent samples, in a quarter of the memory of objects.
 
 256 workers keep 600 samples each: as objects 33 MB, and as many for every full garbage collection
 to look at. As numbers side by side they take 8 MB, and only those that somebody asks for are made.
