@@ -48,9 +48,7 @@ def main() -> int:
     grown = growth(looks[each : 2 * each], looks[-each:])
     print(grown)
     grew = (
-        grown.blocks > MOST_BLOCKS
-        or grown.descriptors > 0
-        or grown.cycle_times > MOST_CYCLE_TIMES
+        grown.blocks > MOST_BLOCKS or grown.descriptors > 0 or grown.cycle_times > MOST_CYCLE_TIMES
     )
     print("MISSED: something grows" if grew else "nothing grows")
     return int(grew)

@@ -28,8 +28,7 @@ PREFERRED = -10
 """Nice value of the agent's session."""
 
 # Forks processes with threads named like VirtualBox's vCPUs; the first ``awake`` of each run for a
-# moment every second, thread 0 of every 32nd process for 5 ms. Both processes and reports are niced:
-# the agent's unit has a higher weight than a batch job's.
+# moment every second, thread 0 of every 32nd process for 5 ms.
 PROGRAM = r"""
 import os, signal, sys, threading, time
 
@@ -245,9 +244,7 @@ class Pokes:
         home = (f"127.1.{worker // 250}.{worker % 250 + 1}", 0)
         try:
             async with asyncio.timeout(15):
-                reader, writer = await asyncio.open_connection(
-                    "127.0.0.1", 48991, local_addr=home
-                )
+                reader, writer = await asyncio.open_connection("127.0.0.1", 48991, local_addr=home)
                 writer.write((head + body).encode())
                 answer = await reader.read()
                 writer.close()

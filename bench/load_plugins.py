@@ -79,7 +79,9 @@ class PlannedScheduler:
         self._limit = plan.workers * VCPUS
 
     def placements(
-        self, workers: Collection[str], job_ids: Collection[str] = ()
+        self,
+        workers: Collection[str],  # noqa: ARG002
+        job_ids: Collection[str] = (),
     ) -> Sequence[Placement]:
         now = time.time()
         jobs = [int(one) for one in job_ids] if job_ids else self._plan.running(now)
@@ -124,7 +126,7 @@ class PlannedScheduler:
 
     def write_back(self, summaries: Sequence[RunSummary]) -> None: ...
 
-    def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:
+    def check(self, workers: Collection[str], agent_wait_s: float) -> Sequence[Finding]:  # noqa: ARG002
         return []
 
     def close(self) -> None: ...
@@ -152,7 +154,7 @@ class ListedDriver:
 
     async def claim(self, vm: str) -> None: ...
 
-    async def started(self, vm: str, /, vcpus: frozenset[int]) -> frozenset[int]:
+    async def started(self, vm: str, /, vcpus: frozenset[int]) -> frozenset[int]:  # noqa: ARG002
         return vcpus
 
     async def plug(self, vm: str, vcpus: Collection[int]) -> None:
@@ -161,7 +163,7 @@ class ListedDriver:
     async def unplug(self, vm: str, vcpus: Collection[int]) -> None:
         self._attached[vm] -= set(vcpus)
 
-    async def check(self, vms: Collection[str]) -> list[Finding]:
+    async def check(self, vms: Collection[str]) -> list[Finding]:  # noqa: ARG002
         return []
 
     async def close(self) -> None: ...

@@ -22,9 +22,9 @@ from hotslot.record.batch import Batch
 from hotslot.record.store import Store
 from hotslot.record.writer import Writer
 from hotslot.sharing import Sharing
-from test_lending_load import ElasticSite, Run
 from test_leases import MemoryLedger
-from test_loop import MemoryRecorder, World, now
+from test_lending_load import ElasticSite, Run
+from test_loop import MemoryRecorder, World
 
 LOOK_S = 60
 """How often it is looked at what the host takes up."""

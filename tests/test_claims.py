@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from builders import placement, sample
 from fakes.virtual_time import in_virtual_time
 from hotslot.claims import Claims, highest_priorities
 from hotslot.decide.preferences import SitePolicy
+from hotslot.measure.past import Samples
 from hotslot.model import Decision, JobPhase, Lease, Placement
 from hotslot.sharing import Sharing
 from hotslot.track import Track
@@ -46,7 +46,7 @@ def wish(track: Track, lease: Lease | None, vcpus: int, claims: Claims | None = 
 
 def busy(track: Track, cores: float, seconds: int, granted: int = 4) -> None:
     track.held.change(0.0, granted)
-    track.samples = deque(sample(100.0 + s, used=cores, granted=granted) for s in range(seconds))
+    track.samples = Samples(sample(100.0 + s, used=cores, granted=granted) for s in range(seconds))
 
 
 def test_a_job_keeps_what_its_owner_asked_for(track: Track) -> None:

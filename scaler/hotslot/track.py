@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +12,7 @@ from hotslot.config import Worker
 from hotslot.decide.policy import Policy, View
 from hotslot.errors import MeterError
 from hotslot.measure.intervals import sample
+from hotslot.measure.past import Samples
 from hotslot.measure.procfs import born_s
 from hotslot.model import Decision, JobPhase, Lease, Reading, Sample
 
@@ -92,7 +92,7 @@ class Track:
     clock: Clock | None = None
     process: tuple[int, float] | None = None
     reading: Reading | None = None
-    samples: deque[Sample] = field(default_factory=deque)
+    samples: Samples = field(default_factory=Samples)
     held: Held = field(default_factory=Held)
     changed_at: float | None = None
     changed_from: int | None = None
@@ -214,8 +214,7 @@ class Track:
     def remember(self, taken: Sample) -> None:
         """Keep a sample for the policy, and let go of those that are too old."""
         self.samples.append(taken)
-        while self.samples[0].at < taken.at - self.history_s:
-            self.samples.popleft()
+        self.samples.forget_before(taken.at - self.history_s)
 
     def forget_samples(self) -> None:
         """Let go of another lease's samples, and of those whose counting was put off."""

@@ -32,8 +32,10 @@ def sample(
     interval_s = current.monotonic_s - previous.monotonic_s
     if interval_s <= 0 or _process(previous) != _process(current):
         return None
-    counted = current.vcpus.keys() if plugged is None else current.vcpus.keys() & set(plugged)
-    run_ns, wait_ns = _grown(previous.vcpus, {vcpu: current.vcpus[vcpu] for vcpu in counted})
+    counted = current.vcpus
+    if plugged is not None:
+        counted = {vcpu: current.vcpus[vcpu] for vcpu in set(plugged) if vcpu in current.vcpus}
+    run_ns, wait_ns = _grown(previous.vcpus, counted)
     return Sample(
         at=at,
         interval_s=interval_s,
@@ -53,6 +55,8 @@ def _grown(before: dict[int, VcpuTimes], after: dict[int, VcpuTimes]) -> tuple[i
     run_ns = wait_ns = 0
     for vcpu, now in after.items():
         then = before.get(vcpu, _UNBORN)
+        if now is then:  # asleep, as most are: readings share what has not changed
+            continue
         if now.run_ns >= then.run_ns and now.wait_ns >= then.wait_ns:
             run_ns += now.run_ns - then.run_ns
             wait_ns += now.wait_ns - then.wait_ns

@@ -58,6 +58,7 @@ class VcpuClock:
         self._born_s = born_s
         self._scanned_s = float("-inf")
         self._lines: list[bytes] = []
+        self._counts = False  # whether this kernel was seen to count
         self._times: dict[int, VcpuTimes] = {}
         self._marks: dict[int, VcpuTimes] = {}
         self._threads = _open_threads(pid, born_s, name, proc_root)
@@ -153,12 +154,12 @@ class VcpuClock:
         for vcpu, line, before in zip(self._threads.vcpus, lines, known, strict=False):
             if line != before:
                 times[vcpu] = _times(line)
-        if not any(time.run_ns for time in times.values()):
+        if not self._counts and not any(time.run_ns for time in times.values()):
             raise MeterError(
                 f"no vCPU of process {self._pid} ever ran, says the host's kernel; "
                 "see whether /proc/self/schedstat stays at 0 0 0"
             )
-        self._times, self._lines = times, lines
+        self._times, self._lines, self._counts = times, lines, True
 
 
 def _times(line: bytes) -> VcpuTimes:
