@@ -216,6 +216,20 @@ async def test_a_vm_that_comes_back_is_adopted_and_given_its_idle_size() -> None
 
 
 @in_virtual_time
+async def test_the_last_second_of_a_vm_that_dies_is_in_no_ones_account() -> None:
+    world = World()
+    await world.start(cpus=4)
+    await world.run(10)
+    await asyncio.sleep(0.5)
+    world.vms["w1"].alive = False
+    await world.run(5)
+    [lease] = world.ledger.leases.values()
+    assert lease.close_reason is CloseReason.LOST
+    ledger = [minute for batch in world.recorder.batches for minute in batch.ledger]
+    assert sum(one.held_core_s for one in ledger) == pytest.approx(lease.totals.held_core_s)
+
+
+@in_virtual_time
 async def test_a_vm_that_dies_is_noticed_within_two_cycles() -> None:
     world = World()
     await world.start()

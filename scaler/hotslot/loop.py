@@ -139,7 +139,7 @@ class Loop:
 
     def _take(self, track: Track, mono: float, wall: float) -> None:
         taken = track.measure(mono, wall)
-        self._see(track, mono, wall)
+        self._see(track, mono, wall, measured=taken is not None)
         if taken is None:
             return
         self._ledger.used(taken)
@@ -159,10 +159,13 @@ class Loop:
         if lease is not None:
             self._samples.append(LeaseSample(lease.id, taken))
 
-    def _see(self, track: Track, mono: float, wall: float) -> None:
-        """Tell the ledger what a worker has now, and who held what it had until now."""
+    def _see(self, track: Track, mono: float, wall: float, *, measured: bool = True) -> None:
+        """Tell the ledger what a worker has now, and who held what it had until now.
+
+        What cannot be measured, as a VM's last second, is no lease's: it has no sample of it.
+        """
         lease = self.book.on(track.name)
-        held = lease is not None and track.leaving_since is None
+        held = measured and lease is not None and track.leaving_since is None
         request = lease.request if lease is not None and held else None
         self._ledger.see(track.name, mono, wall, track.granted, request)
 
