@@ -1,7 +1,7 @@
 """Hours of one host in virtual time, over a real record, with what they leave behind in memory.
 
 The host is that of test_lending_load.py: agent's loop, arbiter, forecast, offers and two schedulers
-that fall silent now and then. For test_simulated_day.py and bench/bench_day.py.
+that fall silent now and then. For test_simulated_day.py and bench/day.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An agent that runs for long takes up no more than at first; bench/bench_day.py has the day."""
+"""An agent that runs for long takes up no more than at first; bench/day.py has the day."""
 
 from __future__ import annotations
 
