@@ -25,8 +25,8 @@ def row(hour: float, looks: list[Any]) -> str:
     cycle_us = sorted(one.cycle_s for one in looks)[len(looks) // 2] * 1e6
     last = looks[-1]
     return (
-        f"{hour:5.0f} {last.jobs:7d} {min(one.blocks for one in looks):9d} "
-        f"{last.descriptors:12d} {cycle_us:9.0f}"
+        f"{hour:5.0f} {last.jobs:7.0f} {min(one.blocks for one in looks):9.0f} "
+        f"{last.descriptors:12.0f} {cycle_us:9.0f}"
     )
 
 
