@@ -358,7 +358,7 @@ TARGETS = (
             b"~",
         ),
         share=1,
-        limit_s=5.0,  # PyYAML takes 1.3 s until 300 levels of [ are too deep for it
+        limit_s=5.0,  # PyYAML takes 1.3 s until thousands of [ are too deep for it
     ),
     Target("address", address, [b"192.168.56.1:8765", b"[fe80::1]:1"], (ValueError,), share=100),
     Target(
