@@ -183,9 +183,19 @@ body = b'event=start&job=999999&worker=w3'
 head = b'POST /v1/poke HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Type: '
 head += b'application/x-www-form-urlencoded\\r\\nContent-Length: %d\\r\\n\\r\\n' % len(body)
 all = [socket.create_connection(('10.77.0.1', 8765)) for _ in range(300)]
+def ask(one):
+    try:
+        one.sendall(head + body)
+    except OSError:
+        pass
+def hear(one):
+    try:
+        return (one.recv(4096).split() or ['', b'refused'])[1].decode()
+    except OSError:
+        return 'refused'
 for one in all:
-    one.sendall(head + body)
-print(*(one.recv(4096).split()[1].decode() for one in all))
+    ask(one)
+print(*map(hear, all))
 """
 
 
@@ -199,5 +209,8 @@ def test_a_flood_of_pokes_leaves_the_agent_responsive(
     told = ", ".join(f"{said.count(code)} times {code}" for code in sorted(set(said)))
     note(f"300 forged pokes at once: {calls} calls to the controller; answers {told}")
     assert calls <= 10
-    assert said.count("429") > 200
-    assert cluster.log.read_text().count("w3 pokes more than") == 1
+    assert said.count("429") + said.count("refused") > 200
+    assert said.count("429") > 20
+    log = cluster.log.read_text()
+    assert log.count("w3 pokes more than") == 1
+    assert log.count("too many connections from") == 1
