@@ -87,6 +87,7 @@ class HTCondor:
                 raise PartlyUnavailable(str(next(iter(silence.values()))), silence, told)
             return told
         found = self._look.there(startds, schedds)
+        self._shares.refresh()
         told = self._told(found, startds)
         here = [p for p in told if p.worker in startds]
         return [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]

@@ -23,7 +23,7 @@ EVERY_S = 60.0
 """Priorities change with each negotiation cycle, by little; a failure is not repeated sooner."""
 
 TIMEOUT_S = 2.0
-"""Longest wait for them: a job may be waiting to start."""
+"""Longest wait for them: other questions wait meanwhile."""
 
 WHERE = "IsAccountingGroup =!= true"
 
@@ -45,11 +45,14 @@ class Shares:
         self._known: dict[str, float] = {}
         self._failure = ""
 
-    def of(self, submitter: str) -> float | None:
-        """Return a submitter's fair share, 0 to 1; None where it is not known."""
+    def refresh(self) -> None:
+        """Ask, if that was long ago; not while a job waits for its start."""
         if self._monotonic() - self._asked_at >= EVERY_S:
             self._asked_at = self._monotonic()
             self._look()
+
+    def of(self, submitter: str) -> float | None:
+        """Return a submitter's fair share, 0 to 1; None where it is not known."""
         return self._known.get(submitter)
 
     def _look(self) -> None:

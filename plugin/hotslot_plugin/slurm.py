@@ -37,7 +37,7 @@ class Slurm:
     ) -> Sequence[Placement]:
         """Return who is on these workers now, in one call to slurmctld; see Scheduler.
 
-        Once a minute in two: the second is for fair shares, and may fail.
+        Without job ids once a minute in two: the second is for fair shares, and may fail.
 
         With job ids: those jobs on all their nodes, this host's or not. One that waits for its
         first or its next start comes as one placement without a worker (``""``), so that a lease
@@ -45,13 +45,12 @@ class Slurm:
         """
         if job_ids:
             asked = sorted({job_id for job_id in job_ids if JOB_ID.fullmatch(job_id)})
-            return self._shares.told(self._of(asked))
+            return self._shares.told(self._of(asked), may_ask=False)
         nodes = [_node(worker) for worker in workers]
         there = self._source.jobs_on(nodes) if nodes else []
         here = [p for job in there for p in placements(job) if p.worker in nodes]
-        return self._shares.told(
-            [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
-        )
+        there_now = [p for p in here if p.phase.occupies or p.phase is JobPhase.ENDING]
+        return self._shares.told(there_now, may_ask=True)
 
     def conditions(self, workers: Collection[str]) -> Sequence[NodeCondition]:
         """Return the state of these workers, in one call; an unknown one is left out."""

@@ -24,7 +24,7 @@ EVERY_S = 60.0
 """A factor changes with PriorityCalcPeriod (5 min); what failed is not repeated sooner."""
 
 TIMEOUT_S = 2.0
-"""Longest wait for it: a job may be waiting to start."""
+"""Longest wait for it: other questions wait meanwhile."""
 
 USERS_MAX = 200
 """So many users, those that were seen last, are asked for."""
@@ -48,13 +48,14 @@ class Shares:
         self._asked_at = -math.inf
         self._failure = ""
 
-    def told(self, found: Sequence[Placement]) -> list[Placement]:
+    def told(self, found: Sequence[Placement], *, may_ask: bool) -> list[Placement]:
         """Return placements with the fair share of those that have a claim on a worker.
 
-        That of a user who was not seen before is known at the next look-up: within a minute.
+        Without ``may_ask`` by what is known: no job that starts waits for this. That of a user who
+        was not seen before is known at the next time that it may be asked for.
         """
         self._see(placement.user for placement in found if placement.phase.occupies)
-        if self._users and self._monotonic() - self._asked_at >= EVERY_S:
+        if may_ask and self._users and self._monotonic() - self._asked_at >= EVERY_S:
             self._ask()
         return [replace(p, fair_share=self._of(p)) if p.phase.occupies else p for p in found]
 

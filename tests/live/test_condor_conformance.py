@@ -112,8 +112,9 @@ def test_a_user_alone_in_the_pool_has_the_mean_share(stage: CondorStage) -> None
 
     def share() -> float | None:
         scheduler = stage.scheduler()
-        [one] = scheduler.placements(stage.workers, [scene.jobs["one"]])
+        there = scheduler.placements(stage.workers)
         scheduler.close()
+        [one] = [p for p in there if p.job_id == scene.jobs["one"]]
         return one.fair_share
 
     eventually(lambda: share() is not None, 120, "the share is known")

@@ -62,7 +62,7 @@ def test_a_factor_is_of_a_user_in_an_account_and_perhaps_a_partition(tmp_path: P
         replace(ALICE, user="bob"),
         replace(ALICE, phase=JobPhase.ENDED),
     ]
-    assert factors(asked.told(jobs)) == [0.25, 0.75, None, 1.0, None]
+    assert factors(asked.told(jobs, may_ask=True)) == [0.25, 0.75, None, 1.0, None]
     assert (tmp_path / "said").read_text().split() == [
         *("sshare", "--noheader", "--parsable2", "--Users", "--users=alice,bob"),
         "--format=Account,User,Partition,FairShare",
@@ -73,10 +73,10 @@ def test_sshare_is_asked_once_a_minute(tmp_path: Path) -> None:
     clock = Clock()
     asked = shares(tmp_path, f"printf '{SAID}'", clock)
     for _ in range(5):
-        assert factors(asked.told([ALICE])) == [0.25]
+        assert factors(asked.told([ALICE], may_ask=True)) == [0.25]
         clock.now += slurm_shares.EVERY_S / 5
     assert times(tmp_path) == 1
-    asked.told([ALICE])
+    asked.told([ALICE], may_ask=True)
     assert times(tmp_path) == 2
 
 
@@ -93,25 +93,36 @@ def test_without_fair_shares_jobs_are_told_and_nobody_asks_on(tmp_path: Path, sc
     clock = Clock()
     asked = shares(tmp_path, script, clock, timeout_s=0.5)
     for _ in range(3):
-        assert asked.told([ALICE]) == [ALICE]
+        assert asked.told([ALICE], may_ask=True) == [ALICE]
     assert times(tmp_path) == 1
 
 
 def test_what_was_known_is_forgotten_when_it_cannot_be_asked_again(tmp_path: Path) -> None:
     clock = Clock()
     asked = shares(tmp_path, f"[ -e {tmp_path}/gone ] && exit 1\nprintf '{SAID}'", clock)
-    assert factors(asked.told([ALICE])) == [0.25]
+    assert factors(asked.told([ALICE], may_ask=True)) == [0.25]
     (tmp_path / "gone").touch()
     clock.now += slurm_shares.EVERY_S
-    assert factors(asked.told([ALICE])) == [None]
+    assert factors(asked.told([ALICE], may_ask=True)) == [None]
+
+
+def test_no_job_that_starts_waits_for_a_fair_share(tmp_path: Path) -> None:
+    asked = shares(tmp_path, f"printf '{SAID}'", Clock())
+    assert factors(asked.told([ALICE], may_ask=False)) == [None]
+    assert times(tmp_path) == 0
+    assert factors(asked.told([ALICE], may_ask=True)) == [0.25]
+    assert factors(asked.told([ALICE], may_ask=False)) == [0.25]
+    assert times(tmp_path) == 1
 
 
 def test_only_users_who_have_a_claim_here_are_asked_for(tmp_path: Path) -> None:
     asked = shares(tmp_path, "exit 0", Clock())
-    asked.told([replace(ALICE, phase=JobPhase.PENDING), replace(ALICE, user="a,b --all")])
+    asked.told(
+        [replace(ALICE, phase=JobPhase.PENDING), replace(ALICE, user="a,b --all")], may_ask=True
+    )
     assert times(tmp_path) == 0
     users = [replace(ALICE, user=f"u{n}") for n in range(slurm_shares.USERS_MAX + 5)]
-    asked.told(users)
+    asked.told(users, may_ask=True)
     words = (tmp_path / "said").read_text().split()[4].removeprefix("--users=").split(",")
     assert words == [one.user for one in users[5:]]
 
