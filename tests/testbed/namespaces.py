@@ -7,6 +7,7 @@ of the process itself, with no wrapper between, and the test's other threads not
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -26,6 +27,9 @@ _PID1 = Path(__file__).with_name("pid1.py")
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWPID, _CLONE_NEWNET = 0x20000000, 0x40000000
 _ALL = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
+
+END_S = 120.0
+"""How long the kernel may take to end all processes: emulated guests' memory, a busy disk."""
 
 T = TypeVar("T")
 
@@ -165,14 +169,30 @@ class Namespaces:
                 return int(line.split()[-1])
         raise TestbedError(f"process {process.pid} has no NSpid")
 
+    def _left(self) -> Iterator[str]:
+        """Name the processes that are still in the PID namespace, with their states."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                status = dict(
+                    line.split(":\t", 1)
+                    for line in (entry / "status").read_text().splitlines()
+                    if ":\t" in line
+                )
+                if self._pid1.pid == int(entry.name) or "\t" in status["NSpid"]:
+                    yield f"{entry.name} {status['Name']} {status['State']} of {status['PPid']}"
+
     def close(self) -> None:
         """End every process of the namespaces and wait until they are gone."""
         os.write(self._pipe, b"\n")  # closing alone would not do if a child has inherited it
         os.close(self._pipe)
         # Process 1 kills all, but cannot end before its parent has reaped those it started.
-        for child in self._children:
-            child.wait(timeout=30)
-        self._pid1.wait(timeout=30)
+        try:
+            for child in self._children:
+                child.wait(timeout=END_S)
+            self._pid1.wait(timeout=END_S)
+        except subprocess.TimeoutExpired as error:
+            left = ", ".join(self._left()) or "nobody"
+            raise TestbedError(f"namespaces not gone within {END_S:g} s; left: {left}") from error
         if self._pid1.stdout:
             self._pid1.stdout.close()
         self._calls.put(None)
