@@ -336,3 +336,21 @@ async def test_a_broken_worker_leaves_the_others_alone() -> None:
     await world.run(3)
     assert world.loop.cycles == before + 3
     assert world.loop.tracks["w2"].last is not None
+
+
+@in_virtual_time
+async def test_a_mistake_in_sharing_loses_no_record_and_leaves_sizes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    await world.start(cpus=4)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr(world.sharing, "share", broken)
+    before = len(world.recorder.batches)
+    await world.run(20)
+    assert sum(len(batch.samples) for batch in world.recorder.batches[before:]) == 20
+    assert world.granted() == 4
+    assert "sizes stay as they are" in caplog.text

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -326,3 +327,19 @@ async def test_a_limit_that_may_or_may_not_have_been_set_is_cleared_up() -> None
         [slurm] = [one for one in site.offers.figures() if one["scheduler"] == "slurm"]
         assert slurm["promised_cpus"] == max(site.slurm.limit, 0)
         assert site.condor.pool.started == 2
+
+
+@in_virtual_time
+async def test_of_two_schedulers_that_are_due_one_is_told_a_second() -> None:
+    async with Site(3, slurm_limit=8) as site:
+        told: list[float] = []
+
+        def note(limits: Mapping[str, int]) -> None:
+            told.append(now())
+
+        site.slurm.offer = site.condor.offer = note  # type: ignore[method-assign]
+        for _ in range(20):
+            site.condor.pool.submit(4)
+            await site.run(4)
+        assert len(told) > 2
+        assert all(later - one >= 1 for one, later in pairwise(told))

@@ -30,6 +30,7 @@ from hotslot_plugin.condor_job import CPUS_MAX, CondorJob, placements
 from hotslot_plugin.condor_look import Look
 from hotslot_plugin.condor_pool import Pool, bindings
 from hotslot_plugin.condor_slot import Startd
+from hotslot_plugin.fair_shares import TIMEOUT_S, FairShares
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class HTCondor:
         self._limits: dict[str, int] = {}
         self._kick_again = False
         self._crowded: set[str] = set()
-        self._shares = condor_shares.Shares(self._priorities, pool.monotonic)
+        self._shares = FairShares(self._fair_shares, pool.monotonic)
 
     # --- who is where ---------------------------------------------------------------------------
 
@@ -231,16 +232,16 @@ class HTCondor:
     ) -> list[Placement]:
         """Return where jobs are, with the fair share of those that have a claim on a worker."""
         return [
-            dataclasses.replace(p, fair_share=self._shares.of(job.submitter))
+            dataclasses.replace(p, fair_share=self._shares.known.get(job.submitter))
             if p.phase.occupies
             else p
             for job in jobs
             for p in self._placed(job, startds)
         ]
 
-    def _priorities(self) -> list[condor_ad.Ad]:
-        shares = condor_shares
-        return self._pool.collector("Accounting", shares.WHERE, shares.NAMES, shares.TIMEOUT_S)
+    def _fair_shares(self) -> dict[str, float]:
+        where, names = condor_shares.WHERE, condor_shares.NAMES
+        return condor_shares.shares_in(self._pool.collector("Accounting", where, names, TIMEOUT_S))
 
     def _placed(self, job: CondorJob, startds: Mapping[str, Startd | None]) -> list[Placement]:
         silent_s = {worker: self._pool.silent_s(worker) for worker in startds}

@@ -6,64 +6,17 @@ may ask. They are never needed: what cannot be asked is not known, and not asked
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from statistics import fmean
 
 from hotslot.decide.weights import fair_share_of
-from hotslot.errors import SchedulerError
 from hotslot_plugin import condor_ad
 from hotslot_plugin.condor_ad import Ad
-
-log = logging.getLogger(__name__)
-
-EVERY_S = 60.0
-"""Priorities change with each negotiation cycle, by little; a failure is not repeated sooner."""
-
-TIMEOUT_S = 2.0
-"""Longest wait for them: other questions wait meanwhile."""
 
 WHERE = "IsAccountingGroup =!= true"
 
 NAMES = ("Name", "Priority", "ResourcesUsed")
 """What is asked of an accounting ad; ``Priority`` is the effective one, lower is better."""
-
-
-class Shares:
-    """The fair shares of all submitters; ``ask`` returns the accounting ads."""
-
-    def __init__(
-        self,
-        ask: Callable[[], Sequence[Ad]],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._ask = ask
-        self._monotonic = monotonic
-        self._asked_at = -math.inf
-        self._known: dict[str, float] = {}
-        self._failure = ""
-
-    def refresh(self) -> None:
-        """Ask, if that was long ago; not while a job waits for its start."""
-        if self._monotonic() - self._asked_at >= EVERY_S:
-            self._asked_at = self._monotonic()
-            self._look()
-
-    def of(self, submitter: str) -> float | None:
-        """Return a submitter's fair share, 0 to 1; None where it is not known."""
-        return self._known.get(submitter)
-
-    def _look(self) -> None:
-        failure = ""
-        try:
-            self._known = shares_in(self._ask())
-        except SchedulerError as error:
-            self._known, failure = {}, str(error)
-        if failure and failure != self._failure:
-            log.info("fair shares are not known, and do not count: %s", failure)
-        self._failure = failure
 
 
 def shares_in(ads: Iterable[Ad]) -> dict[str, float]:

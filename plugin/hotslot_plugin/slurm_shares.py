@@ -7,24 +7,14 @@ of one partition where a site's associations are of partitions. ``sshare`` needs
 
 from __future__ import annotations
 
-import logging
-import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from hotslot.errors import SchedulerError
 from hotslot.model import Placement
+from hotslot_plugin.fair_shares import TIMEOUT_S, FairShares
 from hotslot_plugin.slurm_command import Command
-
-log = logging.getLogger(__name__)
-
-EVERY_S = 60.0
-"""A factor changes with PriorityCalcPeriod (5 min); what failed is not repeated sooner."""
-
-TIMEOUT_S = 2.0
-"""Longest wait for it: other questions wait meanwhile."""
 
 USERS_MAX = 200
 """So many users, those that were seen last, are asked for."""
@@ -42,11 +32,8 @@ class Shares:
 
     def __init__(self, command: Command, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._command = replace(command, timeout_s=min(command.timeout_s, TIMEOUT_S))
-        self._monotonic = monotonic
         self._users: dict[str, None] = {}
-        self._known: dict[Key, float] = {}
-        self._asked_at = -math.inf
-        self._failure = ""
+        self._shares = FairShares(self._ask, monotonic)
 
     def told(self, found: Sequence[Placement], *, may_ask: bool) -> list[Placement]:
         """Return placements with the fair share of those that have a claim on a worker.
@@ -55,8 +42,8 @@ class Shares:
         was not seen before is known at the next time that it may be asked for.
         """
         self._see(placement.user for placement in found if placement.phase.occupies)
-        if may_ask and self._users and self._monotonic() - self._asked_at >= EVERY_S:
-            self._ask()
+        if may_ask and self._users:
+            self._shares.refresh()
         return [replace(p, fair_share=self._of(p)) if p.phase.occupies else p for p in found]
 
     def _see(self, users: Iterable[str]) -> None:
@@ -69,20 +56,13 @@ class Shares:
 
     def _of(self, placement: Placement) -> float | None:
         own = (placement.account, placement.user, placement.partition)
-        return self._known.get(own, self._known.get((*own[:2], "")))
+        known = self._shares.known
+        return known.get(own, known.get((*own[:2], "")))
 
-    def _ask(self) -> None:
-        self._asked_at = self._monotonic()
+    def _ask(self) -> dict[Key, float]:
         words = ("--noheader", "--parsable2", "--Users", "--users=" + ",".join(self._users))
-        failure = ""
-        try:
-            said = self._command.ask("sshare", *words, "--format=Account,User,Partition,FairShare")
-            self._known = shares_in(said.decode("utf-8", "replace"))
-        except SchedulerError as error:
-            self._known, failure = {}, str(error)
-        if failure and failure != self._failure:
-            log.info("fair shares are not known, and do not count: %s", failure)
-        self._failure = failure
+        said = self._command.ask("sshare", *words, "--format=Account,User,Partition,FairShare")
+        return shares_in(said.decode("utf-8", "replace"))
 
 
 def shares_in(text: str) -> dict[Key, float]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from heapq import merge
 from operator import attrgetter
 from typing import Any, Self
 
+from hotslot.decide.offers import first_come_first
 from hotslot.model import Waiting
 
 
@@ -242,14 +242,13 @@ def queue(
     """
     left = {name: sorted(ceilings) for name, ceilings in room.items()}
     found: list[Queued] = []
-    queues = ([(one.since, name, one) for one in jobs] for name, jobs in waiting.items())
-    for since, name, job in merge(*queues, key=lambda entry: entry[:2]):
+    for name, job in first_come_first(waiting):
         takers = [ceiling for ceiling in left.get(name, ()) if ceiling >= job.cpus][: job.workers]
         for ceiling in takers:
             left[name].remove(ceiling)
         free_cpus -= job.cpus * job.workers
         lacking = max(0, -free_cpus), job.workers - len(takers)
-        found.append(Queued(name, job.job_id, job.cpus, job.workers, since, *lacking))
+        found.append(Queued(name, job.job_id, job.cpus, job.workers, job.since, *lacking))
     return found
 
 

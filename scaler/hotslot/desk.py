@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
-from hotslot.model import NodeCondition, Placement, Queue, RunSummary, Waiting
+from hotslot.model import NodeCondition, Placement, Queue, RunSummary
 from hotslot.schedulers import PartlyUnavailable, Scheduler
 
 YIELD_S = 30.0
@@ -26,10 +26,9 @@ T = TypeVar("T")
 class Desk:
     """The only place from which the agent calls one scheduler, about its ``workers``.
 
-    ``silent_since`` is when the scheduler stopped answering (None: it answers). ``waiting`` are the
-    jobs that wait for CPUs, as it said last; none while it does not say. ``on_offer`` is told of
-    limits, ``on_resume`` of a worker with the reason, ``on_requeue`` of a run, each with what went
-    wrong or ''.
+    ``silent_since`` is when the scheduler stopped answering (None: it answers). ``on_offer`` is
+    told of limits, ``on_resume`` of a worker with the reason, ``on_requeue`` of a run, each with
+    what went wrong or ''.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class Desk:
         self._asked: dict[str, asyncio.Future[list[Placement]]] = {}
         self._answering: asyncio.Task[None] | None = None
         self.silent_since: float | None = None
-        self.waiting: tuple[Waiting, ...] = ()
         self.calls = 0
         self.on_offer: Callable[[Mapping[str, int], str], None] = lambda *_: None
         self.on_resume: Callable[[str, str, str], None] = lambda *_: None
@@ -89,13 +87,7 @@ class Desk:
 
     async def queue(self) -> Queue:
         """Return what the scheduler may use of this host's workers, and who waits."""
-        try:
-            told = await self._call(lambda: self._scheduler.queue(self.workers))
-        except SchedulerError:
-            self.waiting = ()
-            raise
-        self.waiting = told.waiting
-        return told
+        return await self._call(lambda: self._scheduler.queue(self.workers))
 
     async def offer(self, limits: Mapping[str, int]) -> None:
         """Set groups' limits, right after the question that they answer, but at their own pace."""

@@ -103,8 +103,7 @@ class Loop:
         tracks = self.tracks.values()
         for track in tracks:
             self._safely(track, wall)
-        self.sharing.see(self._monotonic(), tracks, self.book)
-        moved = self._share(wall)
+        moved = self._shared_safely(wall)
         self._record(wall)
         self.cycles += 1
         if not moved:
@@ -118,6 +117,15 @@ class Loop:
         except Exception:
             track.wished = None
             log.exception("%s: left out of this cycle", track.name)
+
+    def _shared_safely(self, wall: float) -> list[Track]:
+        """Learn, and share out; a mistake there leaves sizes as they are, and loses no record."""
+        try:
+            self.sharing.see(self._monotonic(), self.tracks.values(), self.book)
+            return self._share(wall)
+        except Exception:
+            log.exception("sharing the host out failed; sizes stay as they are")
+            return []
 
     def _one(self, track: Track, mono: float, wall: float) -> None:
         """Measure a worker, and say what its policy would give it."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hotslot.decide.offers import Key, Share, step, targets
@@ -137,6 +137,7 @@ class Offers:
         self._silent: set[str] = set(desks)
         self._soon = asyncio.Event()
         self._began = monotonic()
+        self._told_at = float("-inf")
         self._closed_s = agent_wait_s + CLOSED_S
         self._problems: list[str] = []
         self.problem = ""
@@ -178,8 +179,12 @@ class Offers:
         for key, cpus in step(cores + lent, shares, want).items():
             self._standing[key].want(cpus)
         sharing.offered = sum(one.stands - one.group.used for one in self._standing.values())
+        if self._monotonic() - self._told_at < SOON_S:
+            return  # at most one change of a host a second; the next look is near
         for name in sorted(self._desks.keys() - self._silent):
-            await self._tell(name)
+            if await self._tell(name):
+                self._told_at = self._monotonic()
+                break
 
     async def lower(self) -> None:
         """Take back, at the agent's end, what is lent and not in use, until the schedulers confirm
@@ -239,9 +244,10 @@ class Offers:
             for key, one in sorted(self._standing.items())
         ]
 
-    def waiting(self) -> dict[str, int]:
-        """Return how many jobs wait for CPUs, by scheduler."""
-        return {name: len(jobs) for name, jobs in self._waiting.items()}
+    @property
+    def waiting(self) -> Mapping[str, Sequence[Waiting]]:
+        """The jobs that wait for CPUs, by the schedulers that answer."""
+        return self._waiting
 
     # --- asking and telling ---------------------------------------------------------------------
 
@@ -267,9 +273,12 @@ class Offers:
             else:
                 one.see(group, now)
 
-    async def _tell(self, name: str) -> None:
-        """Set the limits of a scheduler that are not as they should be; those of gates are taken
-        by the workers, and the scheduler only hears that it may be worth while to look."""
+    async def _tell(self, name: str) -> bool:
+        """Set the limits of a scheduler that are not as they should be; False when all are.
+
+        Those of gates are taken by the workers, and the scheduler only hears that it may be worth
+        while to look.
+        """
         now = self._monotonic()
         limits = {
             group: one.next if one.group.gated else one.give()
@@ -277,13 +286,15 @@ class Offers:
             if scheduler == name and one.tell(now)
         }
         if not limits:
-            return
+            return False
         try:
             await self._desks[name].offer(limits)
         except SchedulerError as error:
             self._problems.append(f"{name}: {error}")
-            return
-        log.info("%s may use: %s", name, ", ".join(f"{g} {n} CPUs" for g, n in limits.items()))
+        else:
+            told = ", ".join(f"{group} {cpus} CPUs" for group, cpus in limits.items())
+            log.info("%s may use: %s", name, told)
+        return True
 
     def _gate_of(self, worker: str) -> Standing | None:
         for (scheduler, _), one in self._standing.items():

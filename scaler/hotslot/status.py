@@ -35,7 +35,7 @@ def snapshot(config: Config, parts: Parts) -> dict[str, Any]:
         "ledger": dataclasses.asdict(host_account(config, parts, groups)),
         "offers": {
             "groups": groups,
-            "waiting_jobs": parts.offers.waiting(),
+            "waiting_jobs": {name: len(jobs) for name, jobs in parts.offers.waiting.items()},
             "queue": [dataclasses.asdict(one) for one in _queue(parts, groups)],
             "problem": parts.offers.problem or None,
         },
@@ -95,8 +95,7 @@ def _queue(parts: Parts, groups: list[dict[str, Any]]) -> list[Queued]:
         ]
         for desk in parts.desks.values()
     }
-    waiting = {desk.name: desk.waiting for desk in parts.desks.values()}
-    return queue(loop.sharing.promise - used, waiting, room)
+    return queue(loop.sharing.promise - used, parts.offers.waiting, room)
 
 
 def _jobs(parts: Parts) -> list[tuple[Track, Lease]]:

@@ -13,7 +13,7 @@ from builders import placement
 from fakes.condor_pool import JOB, SLOT, FakePool, whole
 from hotslot.errors import SchedulerUnavailable
 from hotslot.model import JobPhase, Placement
-from hotslot_plugin import condor_shares, slurm_shares
+from hotslot_plugin import condor_shares, fair_shares, slurm_shares
 from hotslot_plugin.condor import HTCondor
 from hotslot_plugin.condor_pool import Pool
 from hotslot_plugin.slurm_command import Command
@@ -74,7 +74,7 @@ def test_sshare_is_asked_once_a_minute(tmp_path: Path) -> None:
     asked = shares(tmp_path, f"printf '{SAID}'", clock)
     for _ in range(5):
         assert factors(asked.told([ALICE], may_ask=True)) == [0.25]
-        clock.now += slurm_shares.EVERY_S / 5
+        clock.now += fair_shares.EVERY_S / 5
     assert times(tmp_path) == 1
     asked.told([ALICE], may_ask=True)
     assert times(tmp_path) == 2
@@ -102,7 +102,7 @@ def test_what_was_known_is_forgotten_when_it_cannot_be_asked_again(tmp_path: Pat
     asked = shares(tmp_path, f"[ -e {tmp_path}/gone ] && exit 1\nprintf '{SAID}'", clock)
     assert factors(asked.told([ALICE], may_ask=True)) == [0.25]
     (tmp_path / "gone").touch()
-    clock.now += slurm_shares.EVERY_S
+    clock.now += fair_shares.EVERY_S
     assert factors(asked.told([ALICE], may_ask=True)) == [None]
 
 
@@ -204,7 +204,7 @@ def test_the_collector_is_asked_once_a_minute(
 ) -> None:
     for _ in range(5):
         condor.placements(["c1"])
-        clock.now += condor_shares.EVERY_S / 5
+        clock.now += fair_shares.EVERY_S / 5
     assert accounting_asked(pool) == 1
     condor.placements(["c1"])
     assert accounting_asked(pool) == 2
@@ -217,7 +217,7 @@ def test_a_collector_that_does_not_tell_does_no_harm(
         raise SchedulerUnavailable(f"no {kind}")
 
     condor.placements(["c1"])
-    clock.now += condor_shares.EVERY_S
+    clock.now += fair_shares.EVERY_S
     asks = Pool.collector
     monkeypatch.setattr(
         Pool,

@@ -7,8 +7,9 @@ given to another one only when the scheduler itself has said that it is lowered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import cycle
 
 from hotslot.model import Waiting
@@ -55,7 +56,7 @@ def targets(
     want = {share.key: share.used for share in shares}
     room = {share.key: sorted(share.room) for share in shares}
     free = max(0, cores + lent - sum(want.values()))
-    for scheduler, job in _first_come_first(waiting):
+    for scheduler, job in first_come_first(waiting):
         takers = _takers(scheduler, job, room)
         need = job.cpus * job.workers
         if not takers:
@@ -98,16 +99,13 @@ def step(cores: int, shares: Sequence[Share], want: Mapping[Key, int]) -> dict[K
     return changes
 
 
-def _first_come_first(
-    waiting: Mapping[str, Sequence[Waiting]],
+def first_come_first(
+    waiting: Mapping[str, Iterable[Waiting]],
 ) -> Iterator[tuple[str, Waiting]]:
     """Merge the schedulers' queues by the time of their heads; each keeps its own order."""
-    queues = {name: list(reversed(jobs)) for name, jobs in waiting.items() if jobs}
-    while queues:
-        name = min(queues, key=lambda name: (queues[name][-1].since, name))
-        yield name, queues[name].pop()
-        if not queues[name]:
-            del queues[name]
+    queues = ([(job.since, name, job) for job in jobs] for name, jobs in waiting.items())
+    for _, name, job in merge(*queues, key=lambda entry: entry[:2]):
+        yield name, job
 
 
 def _takers(
