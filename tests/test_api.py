@@ -19,14 +19,14 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-async def no_gate(worker: str, have: str, wait: str) -> Answer:
-    return Answer(Say.ASK_LATER, f"{worker} {have} {wait}")
+async def no_gate(worker: str, have: str, wait: str, source: str) -> Answer:
+    return Answer(Say.ASK_LATER, f"{worker} {have} {wait} from {source}")
 
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    async def answer(event: str, job: str, worker: str) -> Answer:
-        return Answer(Say.NO_SUCH_JOB, f"{event} {job} {worker}")
+    async def answer(event: str, job: str, worker: str, source: str) -> Answer:
+        return Answer(Say.NO_SUCH_JOB, f"{event} {job} {worker} from {source}")
 
     where = free_address()
     runner = await serve_hooks(hook_app(answer, no_gate), where)
@@ -41,7 +41,7 @@ async def test_a_poke_is_answered_in_words_that_the_hook_knows(address: str) -> 
         session.post(f"{address}/v1/poke", data=fields) as said,
     ):
         assert said.status == 404
-        assert await said.text() == "no_such_job start 12 w1\n"
+        assert await said.text() == "no_such_job start 12 w1 from 127.0.0.1\n"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_a_gate_is_answered_in_words_that_it_knows(address: str) -> None:
         session.get(f"{address}/v1/gate", params=query) as said,
     ):
         assert said.status == 503
-        assert await said.text() == "ask_later c1 4 1\n"
+        assert await said.text() == "ask_later c1 4 1 from 127.0.0.1\n"
 
 
 async def test_an_uploaded_file_is_no_field(address: str) -> None:

@@ -29,11 +29,11 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-async def answer(event: str, job: str, worker: str) -> Answer:
+async def answer(event: str, job: str, worker: str, source: str) -> Answer:
     return Answer(Say.READY, f"{event} {job} {worker}")
 
 
-async def gate(worker: str, have: str, wait: str) -> Answer:
+async def gate(worker: str, have: str, wait: str, source: str) -> Answer:
     await asyncio.sleep(float(wait))
     return Answer(Say.READY, "4")
 

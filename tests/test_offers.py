@@ -305,8 +305,9 @@ async def test_gates_are_believed_nothing() -> None:
         assert (await gates.answer("c1\n", "", "")).say is Say.BAD
         assert (await gates.answer("c9", "", "")).say is Say.UNKNOWN_WORKER
         assert (await gates.answer("w1", "", "")).say is Say.ASK_LATER
-        said = [(await gates.answer("c1", "", "")).say for _ in range(100)]
+        said = [(await gates.answer("c1", "", "", "10.0.0.2")).say for _ in range(100)]
         assert said.count(Say.SLOW_DOWN) >= 70
+        assert (await gates.answer("c1", "", "", "10.0.0.1")).say is Say.READY, "its own"
 
 
 @in_virtual_time

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from builders import placement
 from hotslot.desk import Desk
 from hotslot.model import JobPhase, Lease, Placement
-from hotslot.pokes import Bucket, Pokes, Say
+from hotslot.pokes import LOOK_UPS, Pokes, Say
+from hotslot.rates import KEPT, Bucket, Rates
 from test_desk import CountingScheduler
 
 
@@ -159,6 +160,25 @@ async def test_a_flood_of_pokes_costs_a_bounded_number_of_look_ups() -> None:
     assert len(scheduler.asked) <= 30
 
 
+async def test_a_flood_uses_up_nobody_elses_pokes() -> None:
+    """Whatever worker it names: those that come from another address are answered."""
+    answers = pokes(OneWorker(), CountingScheduler(placement()), rate=5)
+    for worker in ("w1", "w2"):
+        said = [(await answers.answer("start", "7", worker, "10.0.0.2")).say for _ in range(99)]
+        assert said[-1] is Say.SLOW_DOWN
+    assert (await answers.answer("start", "12", "w1", "10.0.0.1")).say is Say.READY
+
+
+async def test_one_address_has_so_many_look_ups_at_once_and_no_more() -> None:
+    scheduler = CountingScheduler()
+    answers = pokes(OneWorker(), scheduler)
+    asked = [answers.answer("start", str(job), "w1", "10.0.0.2") for job in range(2 * LOOK_UPS)]
+    said = [answer.say for answer in await asyncio.gather(*asked)]
+    assert said.count(Say.SLOW_DOWN) == LOOK_UPS
+    assert sum(map(len, scheduler.asked)) == LOOK_UPS
+    assert (await answers.answer("start", "7", "w1", "10.0.0.2")).say is Say.NO_SUCH_JOB
+
+
 async def test_an_exit_is_answered_when_the_figures_are_written() -> None:
     floor = OneWorker()
     answers = pokes(floor, CountingScheduler(placement("12.0@s1")))
@@ -185,3 +205,17 @@ def test_a_bucket_gives_no_more_than_its_rate(times: list[float]) -> None:
     bucket = Bucket(2.0, 10.0)
     taken = sum(bucket.take(at) for at in sorted(times))
     assert taken <= 10 + 2 * (max(times) - min(times)) + 1e-6
+
+
+def test_askers_who_come_and_go_are_forgotten() -> None:
+    now = [0.0]
+    rates = Rates(5.0, lambda: now[0])
+    assert [rates.take("here") for _ in range(30)].count(True) == 20
+    for stranger in range(KEPT - 1):
+        assert rates.take(stranger)
+    now[0] = 1.0
+    assert rates.take("new")
+    assert [rates.take("here") for _ in range(30)].count(True) == 5, "who floods is not forgotten"
+    for stranger in range(3 * KEPT):
+        rates.take(stranger)
+    assert len(rates._buckets) <= KEPT

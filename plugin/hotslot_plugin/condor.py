@@ -50,14 +50,21 @@ def _alone(
 
 
 class HTCondor:
-    """One HTCondor pool."""
+    """One HTCondor pool.
+
+    Figures are written through ``writing``, where that is another way to the same pool: a job that
+    ends waits for its figures only so long, and a worker that hangs may keep who looks at it for
+    seconds.
+    """
 
     name = "htcondor"
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, writing: Pool | None = None) -> None:
         self._pool = pool
+        self._writing = writing or pool
         self._look = Look(pool)
         self.lock = Lock()
+        self._writing_lock = self.lock if writing is None else Lock()
         self._limits: dict[str, int] = {}
         self._kick_again = False
         self._crowded: set[str] = set()
@@ -192,7 +199,6 @@ class HTCondor:
 
     # --- figures --------------------------------------------------------------------------------
 
-    @_alone
     def write_back(self, summaries: Sequence[RunSummary]) -> None:
         """Put figures into jobs' ads in the queue, from where the history has them.
 
@@ -200,7 +206,8 @@ class HTCondor:
         as it should be: the bindings have no transaction over several. A user's own values are
         overwritten. What did not come about is told when all others are written.
         """
-        condor_writing.write(self._pool, self._look, summaries)
+        with self._writing_lock:
+            condor_writing.write(self._writing, summaries)
 
     # --- the rest -------------------------------------------------------------------------------
 
@@ -222,8 +229,9 @@ class HTCondor:
         return condor_check.findings(self._pool.bindings, schedds, seen)
 
     def close(self) -> None:
-        """End the bindings' process."""
+        """End the bindings' processes."""
         self._pool.close()
+        self._writing.close()
 
     # --- parts ----------------------------------------------------------------------------------
 
@@ -262,4 +270,7 @@ def connect(settings: Mapping[str, object]) -> HTCondor:
     Asks nothing yet: HTCondor may start after the agent.
     """
     wanted = condor_settings.parse(settings)
-    return HTCondor(Pool(bindings(wanted), wanted.schedds, wanted.timeout_s))
+    looking, writing = (
+        Pool(bindings(wanted), wanted.schedds, wanted.timeout_s) for _ in range(2)
+    )
+    return HTCondor(looking, writing)

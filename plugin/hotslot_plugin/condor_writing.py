@@ -15,7 +15,7 @@ WRITE_TRIES = 3
 """Agents of other hosts may write at the same moment: what was lost is written again."""
 
 
-def write(pool: Pool, look: Look, summaries: Sequence[RunSummary]) -> None:
+def write(pool: Pool, summaries: Sequence[RunSummary]) -> None:
     """Write these runs' figures; raises as ``Scheduler.write_back``."""
     by_schedd: dict[str, dict[str, list[RunSummary]]] = {}
     for summary in summaries:
@@ -28,7 +28,7 @@ def write(pool: Pool, look: Look, summaries: Sequence[RunSummary]) -> None:
     if not by_schedd:
         return
     pool.begin()
-    known = pool.schedds()
+    known, look = pool.schedds(), Look(pool)
     problems: dict[tuple[str, str, int, str], str] = {}
     for schedd, jobs in by_schedd.items():
         if schedd in known and (words := _write_to(pool, look, schedd, jobs)):

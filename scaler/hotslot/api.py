@@ -30,8 +30,12 @@ BODY_S = 10.0
 
 FORM = "application/x-www-form-urlencoded"
 
-AnswerPoke = Callable[[str, str, str], Awaitable[Answer]]
-AnswerGate = Callable[[str, str, str], Awaitable[Answer]]
+AnswerPoke = Callable[[str, str, str, str], Awaitable[Answer]]
+"""Of event, job, worker and the address that asks."""
+
+AnswerGate = Callable[[str, str, str, str], Awaitable[Answer]]
+"""Of worker, have, wait and the address that asks."""
+
 Status = Callable[[], Mapping[str, object]]
 Look = Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
 
@@ -55,11 +59,13 @@ def hook_app(answer: AnswerPoke, gate: AnswerGate) -> web.Application:
         fields = [form.get(name, "") for name in ("event", "job", "worker")]
         if not all(isinstance(field, str) for field in fields):
             return web.Response(status=Say.BAD, text="fields must be text\n")
-        said = await answer(*map(str, fields))
+        event, job, worker = map(str, fields)
+        said = await answer(event, job, worker, request.remote or "")
         return web.Response(status=int(said.say), text=f"{said.say.name.lower()} {said.words}\n")
 
     async def ask_gate(request: web.Request) -> web.Response:
-        said = await gate(*(request.query.get(name, "") for name in ("worker", "have", "wait")))
+        worker, have, wait = (request.query.get(name, "") for name in ("worker", "have", "wait"))
+        said = await gate(worker, have, wait, request.remote or "")
         if said.say is not Say.READY:
             said = Answer(said.say, f"{said.say.name.lower()} {said.words}")
         return web.Response(status=int(said.say), text=f"{said.words}\n")

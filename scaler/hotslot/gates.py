@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 
 from hotslot.loop import Loop
 from hotslot.offers import Offers
-from hotslot.pokes import WORKER, Answer, Bucket, Say
+from hotslot.pokes import WORKER, Answer, Say
+from hotslot.rates import Rates
 
 WAIT_MAX_S = 30.0
 """Longest time that a gate's question is held."""
 
 AT_ONCE = 4
-"""Questions of one worker that are held at the same time; its gate has one."""
+"""Questions for one worker from one address that are held at once; its gate has one."""
 
 
 class Gates:
@@ -34,13 +35,11 @@ class Gates:
     ) -> None:
         self._loop = loop
         self._offers = offers
-        self._rate = pokes_per_s
-        self._monotonic = monotonic
-        self._buckets: dict[str, Bucket] = {}
-        self._held: Counter[str] = Counter()
+        self._rates = Rates(pokes_per_s, monotonic)
+        self._held: Counter[tuple[str, str]] = Counter()
 
-    async def answer(self, worker: str, have: str, wait: str) -> Answer:
-        """Answer one question: lines of ``Name=value``."""
+    async def answer(self, worker: str, have: str, wait: str, source: str = "") -> Answer:
+        """Answer one question from the address ``source``: lines of ``Name=value``."""
         try:
             have_cpus = _whole(have)
             wait_s = float(min(_whole(wait) or 0, WAIT_MAX_S))
@@ -50,14 +49,16 @@ class Gates:
             return Answer(Say.BAD, "worker: must be a node name")
         if not self._loop.manages(worker):
             return Answer(Say.UNKNOWN_WORKER, f"this agent does not manage a worker {worker!r}")
-        bucket = self._buckets.setdefault(worker, Bucket(self._rate, max(10.0, self._rate * 4)))
-        if self._held[worker] >= AT_ONCE or not bucket.take(self._monotonic()):
-            return Answer(Say.SLOW_DOWN, f"too many questions from {worker}")
-        self._held[worker] += 1
+        asker = (source, worker)
+        if self._held[asker] >= AT_ONCE or not self._rates.take(asker):
+            return Answer(Say.SLOW_DOWN, f"too many questions for {worker}")
+        self._held[asker] += 1
         try:
             cpus = await self._offers.admitted(worker, have_cpus, wait_s)
         finally:
-            self._held[worker] -= 1
+            self._held[asker] -= 1
+            if not self._held[asker]:
+                del self._held[asker]
         if cpus is None:
             return Answer(Say.ASK_LATER, "not known yet")
         return Answer(Say.READY, "\n".join([f"HotslotAdmitCpus={cpus}", *self._figures(worker)]))

@@ -1,6 +1,7 @@
 """What happens when a hook pokes: a hint, checked with the scheduler before anything changes.
 
-A forged poke can at most cause a look-up, and those are limited by worker and by the desk.
+A forged poke can at most cause a look-up, and those are limited by where they come from, so that
+nobody uses up what is another worker's, and by the desk.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,6 +19,7 @@ from typing import Protocol
 from hotslot.desk import Desk
 from hotslot.errors import SchedulerError
 from hotslot.model import Lease, Placement
+from hotslot.rates import Rates
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,9 @@ JOB_ID = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9}@[A-Za-z0-9][A-Za-z0-9@._-]{0,252}
 """Slurm's number; HTCondor's ``cluster.proc@schedd``."""
 
 WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+LOOK_UPS = 32
+"""Look-ups of one address that wait at the same time: a worker has one."""
 
 
 class Say(IntEnum):
@@ -76,26 +82,6 @@ class Exits(Protocol):
         ...
 
 
-class Bucket:
-    """A token bucket: ``rate`` a second on average, ``burst`` at once."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._then: float | None = None
-
-    def take(self, now: float) -> bool:
-        """Take one token if there is one."""
-        passed = 0.0 if self._then is None else max(0.0, now - self._then)
-        self._tokens = min(self._burst, self._tokens + passed * self._rate)
-        self._then = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-
 class Pokes:
     """Answers pokes.
 
@@ -117,33 +103,33 @@ class Pokes:
         self._floor = floor
         self._desk_of = desk_of
         self._exits = exits
-        self._rate = pokes_per_s
+        self._rates = Rates(pokes_per_s, monotonic)
         self._hold_s = hold_s
         self._wall = wall
-        self._monotonic = monotonic
-        self._buckets: dict[str, Bucket] = {}
+        self._looking: Counter[str] = Counter()
         self._said: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self.unanswered: list[tuple[str, float]] = []
 
-    async def answer(self, event: str, job_id: str, worker: str) -> Answer:
-        """Answer one poke within ``hold_s`` and the time of one look-up."""
+    async def answer(self, event: str, job_id: str, worker: str, source: str = "") -> Answer:
+        """Answer one poke from the address ``source``, within ``hold_s`` and the time of one
+        look-up."""
         problem = _problem(event, job_id, worker)
         if problem:
             return Answer(Say.BAD, problem)
         if not self._floor.manages(worker):
             self._once(f"a poke for {worker!r}, which this agent does not manage")
             return Answer(Say.UNKNOWN_WORKER, f"this agent does not manage a worker {worker!r}")
-        bucket = self._buckets.setdefault(worker, Bucket(self._rate, max(10.0, self._rate * 4)))
-        if not bucket.take(self._monotonic()):
-            self._once(f"{worker} pokes more than {self._rate:g} times a second; told to wait")
-            return Answer(Say.SLOW_DOWN, f"more than {self._rate:g} pokes a second from {worker}")
+        if not self._rates.take((source, worker)):
+            rate = f"more than {self._rates.per_s:g}"
+            self._once(f"{source} pokes for {worker} {rate} times a second; told to wait")
+            return Answer(Say.SLOW_DOWN, f"{rate} pokes a second for {worker}")
         if event == "end":
             self._in_background(self._end(job_id, worker, self._wall()))
             return Answer(Say.READY, "noted")
         if event == "exit":
             return await self._exit(job_id, worker)
-        return await self._start(job_id, worker)
+        return await self._start(job_id, worker, source)
 
     async def close(self) -> None:
         """End look-ups that are under way."""
@@ -151,10 +137,18 @@ class Pokes:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
-    async def _start(self, job_id: str, worker: str) -> Answer:
+    async def _start(self, job_id: str, worker: str, source: str) -> Answer:
         lease = self._floor.lease_on(worker)
         if lease is None or lease.placement.job_id != job_id:
-            refusal = await self._verify(job_id, worker)
+            if self._looking[source] >= LOOK_UPS:
+                return Answer(Say.SLOW_DOWN, "too many pokes at once from this address")
+            self._looking[source] += 1
+            try:
+                refusal = await self._verify(job_id, worker)
+            finally:
+                self._looking[source] -= 1
+                if not self._looking[source]:
+                    del self._looking[source]
             if refusal is not None:
                 return refusal
         if await self._floor.sized(worker, self._hold_s):

@@ -219,11 +219,11 @@ async def _served() -> asyncio.Protocol:
 
         async def answer(*words: str) -> Answer:
             heard.append(words)
-            problem = pokes._problem(*words)
+            problem = pokes._problem(*words[:3])
             return Answer(Say.BAD, problem) if problem else Answer(Say.READY, "noted")
 
-        async def ask(worker: str, have: str, wait: str) -> Answer:
-            heard.append((worker, have, wait))
+        async def ask(worker: str, have: str, wait: str, source: str) -> Answer:
+            heard.append((worker, have, wait, source))
             try:
                 return Answer(Say.READY, f"{gates._whole(have)} {gates._whole(wait)}")
             except ValueError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -222,6 +224,30 @@ def test_what_another_agent_overwrote_is_written_again(condor: HTCondor, pool: F
     condor.write_back([summary()])
     assert [run["Worker"] for run in ad[RUNS]] == ["c1", "x"]
     assert ad["HotslotHeldCoreSeconds"] == 261
+
+
+def test_figures_wait_for_nobody_who_looks(pool: FakePool) -> None:
+    """A worker that hangs keeps whoever looks at it for seconds; a job that ends waits for less."""
+    looks, goes_on = threading.Event(), threading.Event()
+    other = FakePool(pool.startds, pool.queues)
+    ask = pool.ask
+
+    def hanging(question: Any, timeout_s: float | None = None) -> dict[str, object]:
+        if question["ask"] == "startd":
+            looks.set()
+            assert goes_on.wait(30)
+        return ask(question, timeout_s)
+
+    pool.ask = hanging  # type: ignore[method-assign]
+    condor = HTCondor(Pool(pool), Pool(other))
+    with ThreadPoolExecutor(1) as executor:
+        looking = executor.submit(condor.placements, ["c1"])
+        assert looks.wait(30)
+        condor.write_back([summary()])
+        assert not looking.done()
+        goes_on.set()
+        assert [found.job_id for found in looking.result(30)] == ["12.0@s1"]
+    assert pool.queues["s1"][0]["HotslotHeldCoreSeconds"] == 260
 
 
 def test_an_edit_that_has_no_effect_is_told(condor: HTCondor, pool: FakePool) -> None:
