@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,25 @@ class Job:
         return not any(w["job"] == self.job_id for w in self._host.workers().values())
 
 
+Start = Callable[..., Job]
+
+
+@pytest.fixture
+def start(host: CondorCluster) -> Iterator[Start]:
+    """Starts jobs; what is left of them afterwards is ended, whatever became of the test."""
+    jobs: list[Job] = []
+
+    def start(*args: Any, **options: Any) -> Job:
+        jobs.append(Job(host, *args, **options))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        if job.queued:
+            job.end()
+    host.wait_settled()
+
+
 def promised(host: CondorCluster) -> int:
     """Return the CPUs that all schedulers may use together."""
     return sum(
@@ -113,12 +133,15 @@ def promised(host: CondorCluster) -> int:
     [("slurm", "slurm"), ("htcondor", "htcondor"), ("slurm", "htcondor")],
 )
 def test_cores_are_lent_and_come_back(
-    host: CondorCluster, owners: str, borrowers: str, note: Callable[[str], None]
+    host: CondorCluster, start: Start, owners: str, borrowers: str, note: Callable[[str], None]
 ) -> None:
-    owner = Job(host, owners, "owner", 4)
+    """How long it may take is measured by an ordinary start where machines are slow."""
+    submitted = time.monotonic()
+    owner = start(owners, "owner", 4)
     eventually(lambda: owner.started, 120, "the owner starts", host.explain)
+    plain_s = time.monotonic() - submitted
     assert owner.granted == 4
-    borrower = Job(host, borrowers, "borrower", 2)
+    borrower = start(borrowers, "borrower", 2)
     eventually(lambda: owner.granted <= 2, 60, "the owner shrinks", host.explain)
     assert not borrower.started, "it waits while the owner has all cores"
     shrunk = time.monotonic()
@@ -133,27 +156,26 @@ def test_cores_are_lent_and_come_back(
     wanted = time.monotonic()
     eventually(lambda: owner.granted == 3, 30, "the owner has its due", host.explain)
     due_s = time.monotonic() - wanted
-    eventually(lambda: borrower.granted == 1, 10, "the borrower has its floor", host.explain)
+    eventually(lambda: borrower.granted == 1, 30, "the borrower has its floor", host.explain)
     owner.end()
     eventually(lambda: borrower.granted == 2, 30, "the borrower grows", host.explain)
     borrower.tell("end")
-    borrower.end()
-    host.wait_settled()
     note(
         f"owner in {owners}, borrower in {borrowers}, {CORES} cores: the borrower runs "
         f"{started_s:.1f} s after the owner's shrink: {lent_s:.1f} s until {borrowers} may use the "
-        f"cores, the rest is its own; the owner has its due again in {due_s:.1f} s"
+        f"cores, the rest is its own; the owner has its due again in {due_s:.1f} s; "
+        f"an ordinary start takes {plain_s:.1f} s"
     )
-    assert started_s <= 10
-    assert due_s <= 5
+    assert started_s <= max(10, 3 * plain_s)
+    assert due_s <= max(5, plain_s)
 
 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("scheduler", ["slurm", "htcondor"])
 def test_a_job_whose_owner_wants_it_so_keeps_its_request(
-    host: CondorCluster, scheduler: str
+    host: CondorCluster, start: Start, scheduler: str
 ) -> None:
-    job = Job(host, scheduler, "owner", 3, asks=True)
+    job = start(scheduler, "owner", 3, asks=True)
     eventually(lambda: job.started, 120, "it starts", host.explain)
     until = time.monotonic() + 2 * WINDOW_S
     while time.monotonic() < until:
@@ -161,18 +183,16 @@ def test_a_job_whose_owner_wants_it_so_keeps_its_request(
         time.sleep(1)
     said = host.hotslot("job", job.number).stdout
     assert "keeps its request all the time, as its owner asked" in said
-    job.end()
-    host.wait_settled()
 
 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("scheduler", ["slurm", "htcondor"])
 def test_a_borrower_goes_back_into_the_queue_when_its_owner_stays_short(
-    host: CondorCluster, scheduler: str, note: Callable[[str], None]
+    host: CondorCluster, start: Start, scheduler: str, note: Callable[[str], None]
 ) -> None:
-    owner = Job(host, scheduler, "owner", 4)
+    owner = start(scheduler, "owner", 4)
     eventually(lambda: owner.started, 120, "the owner starts", host.explain)
-    borrower = Job(host, scheduler, "borrower", 2)
+    borrower = start(scheduler, "borrower", 2)
     eventually(lambda: borrower.started, 90, "the borrower starts", host.explain)
     owner.tell("go")
     wanted = time.monotonic()
@@ -184,5 +204,3 @@ def test_a_borrower_goes_back_into_the_queue_when_its_owner_stays_short(
     first = host.leases(borrower.job_id)[0].lease.placement
     assert (first.run, first.outcome) == (0, {"slurm": "REQUEUED"}.get(scheduler, "EVICTED"))
     assert borrower.queued, "it starts again when its scheduler lets it"
-    borrower.end()
-    host.wait_settled()
