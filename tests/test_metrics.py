@@ -75,6 +75,7 @@ async def test_core_seconds_and_changes_are_counted_once() -> None:
 def test_the_ledger_is_scraped_and_adds_up() -> None:
     told = lending_answer()
     told["offers"]["problem"] = "slurm: no answer"
+    told["agent"]["audit"] = {"waiting": 31, "lost": 2, "last_error": "No space left on device"}
     found = scraped(Metrics(lambda: told))
     host = {
         name: of(found, f"hotslot_host_{name}_vcpus")
@@ -88,6 +89,8 @@ def test_the_ledger_is_scraped_and_adds_up() -> None:
     assert of(found, "hotslot_forecast_exceeded_total") == 3
     assert of(found, "hotslot_forecast_spans_total") == 120
     assert of(found, "hotslot_offers_stuck") == 1
+    audit = [of(found, f"hotslot_audit_{name}") for name in ("up", "waiting", "lost_total")]
+    assert audit == [0, 31, 2]
     assert of(scraped(Metrics(answer)), "hotslot_offers_stuck") == 0
 
 
@@ -107,6 +110,7 @@ def test_the_status_is_read_at_each_scrape() -> None:
     assert of(found, "hotslot_scheduler_waiting_jobs", scheduler="slurm") == 3
     assert of(found, "hotslot_group_limit_cpus", group="n1") == 12
     assert of(found, "hotslot_record_behind_seconds") == 0.4
+    assert of(found, "hotslot_audit_up") == 1
     assert of(found, "hotslot_agent_info", host="n1", policy="window") == 1
 
 

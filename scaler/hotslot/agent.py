@@ -60,7 +60,7 @@ async def run(
 ) -> None:
     """Run the agent until ``stop`` is set; VMs and jobs go on after it."""
     parts = wire(config, writer, past)
-    metrics = _metrics(config, parts)
+    metrics = _metrics(config, parts, audit)
     if audit is not None:
         watch(audit, parts.loop, parts.desks.values())
     try:
@@ -93,11 +93,11 @@ async def run(
         await parts.close()
 
 
-def _metrics(config: Config, parts: Parts) -> Metrics | None:
+def _metrics(config: Config, parts: Parts, audit: AuditLog | None) -> Metrics | None:
     """Count for Prometheus only where it may ask."""
     if config.agent.metrics_listen is None:
         return None
-    metrics = Metrics(lambda: snapshot(config, parts))
+    metrics = Metrics(lambda: _status(config, parts, audit))
     parts.loop.on_event = metrics.changed
     return metrics
 

@@ -172,6 +172,8 @@ class _Status(Collector):
         yield from _workers(status["workers"])
         yield from _schedulers(status)
         yield from _record(status["agent"]["record"])
+        if (audit := status["agent"].get("audit")) is not None:
+            yield from _audit(audit)
 
 
 def _agent(status: Mapping[str, Any]) -> Iterator[Metric]:
@@ -285,4 +287,16 @@ def _record(record: Mapping[str, Any]) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "hotslot_record_refused", "Records that were refused", value=record["refused_records"]
+    )
+
+
+def _audit(audit: Mapping[str, Any]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "hotslot_audit_up", "1: the audit log is written", value=float(not audit["last_error"])
+    )
+    yield GaugeMetricFamily(
+        "hotslot_audit_waiting", "Entries that wait to be written", value=audit["waiting"]
+    )
+    yield CounterMetricFamily(
+        "hotslot_audit_lost", "Entries that could not be kept", value=audit["lost"]
     )

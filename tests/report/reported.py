@@ -282,6 +282,7 @@ def answer() -> dict[str, Any]:
                 "refused_records": 0,
                 "last_error": "",
             },
+            "audit": {"waiting": 0, "lost": 0, "last_error": ""},
             "schedulers": [
                 {
                     "name": "slurm",

@@ -126,6 +126,7 @@ def test_the_status_says_what_is_wrong(golden: Golden) -> None:
         "last_error": "hotslot.db: the disk is full",
     }
     told["agent"]["schedulers"][0]["silent_since"] = START - 65
+    told["agent"]["audit"] = {"waiting": 31, "lost": 2, "last_error": "No space left on device"}
     golden("status-wrong.txt", piped(status_page(Status.of(told)), 80))
 
 

@@ -97,6 +97,15 @@ class RecordStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditStatus:
+    """How the audit log is doing; ``last_error`` is '' while all is well."""
+
+    waiting: int = 0
+    lost: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerStatus:
     """When a scheduler was last compared with, and what came of it."""
 
@@ -130,6 +139,7 @@ class Status:
     started_at: float
     workers: tuple[WorkerStatus, ...]
     record: RecordStatus
+    audit: AuditStatus | None = None
     schedulers: tuple[SchedulerStatus, ...] = ()
     offers: tuple[OfferStatus, ...] = ()
     waiting_jobs: Mapping[str, int] = field(default_factory=dict)
@@ -155,6 +165,9 @@ class Status:
                 started_at=float(agent["started_at"]),
                 workers=tuple(WorkerStatus(**_known(WorkerStatus, w)) for w in answer["workers"]),
                 record=RecordStatus(**_known(RecordStatus, agent["record"])),
+                audit=AuditStatus(**_known(AuditStatus, kept))
+                if (kept := agent.get("audit"))
+                else None,
                 schedulers=tuple(
                     SchedulerStatus(**_known(SchedulerStatus, s)) for s in agent["schedulers"]
                 ),
@@ -247,6 +260,8 @@ def _agent_lines(status: Status) -> Iterable[Text]:
     age = duration(status.at - status.started_at)
     yield Text(f"hotslotd {plain(status.version)}, policy {plain(status.policy)}, up {age}")
     yield _record_line(status.record)
+    if status.audit is not None and (status.audit.last_error or status.audit.lost):
+        yield _audit_line(status.audit)
     yield from _offer_lines(status)
     for scheduler in status.schedulers:
         yield _scheduler_line(status.at, scheduler)
@@ -278,6 +293,19 @@ def _record_line(record: RecordStatus) -> Text:
         line.append(f", {many(record.refused_records, 'record')} refused")
     if record.last_error:
         line.append(f": {plain(record.last_error)}")
+    return line
+
+
+def _audit_line(audit: AuditStatus) -> Text:
+    """Say what is wrong with the audit log; while nothing is, no line is needed."""
+    line = Text("audit log: ", style="red")
+    line.append("failing" if audit.last_error else "ok")
+    if audit.waiting:
+        line.append(f", {many(audit.waiting, 'entry', 'entries')} not written")
+    if audit.lost:
+        line.append(f", {many(audit.lost, 'entry', 'entries')} lost")
+    if audit.last_error:
+        line.append(f": {plain(audit.last_error)}")
     return line
 
 
