@@ -270,7 +270,5 @@ def connect(settings: Mapping[str, object]) -> HTCondor:
     Asks nothing yet: HTCondor may start after the agent.
     """
     wanted = condor_settings.parse(settings)
-    looking, writing = (
-        Pool(bindings(wanted), wanted.schedds, wanted.timeout_s) for _ in range(2)
-    )
+    looking, writing = (Pool(bindings(wanted), wanted.schedds, wanted.timeout_s) for _ in range(2))
     return HTCondor(looking, writing)

@@ -336,7 +336,7 @@ def _age(now: float, since: float | None) -> str:
 
 
 def _known(
-    kind: type[WorkerStatus | RecordStatus | SchedulerStatus | OfferStatus | Queued],
+    kind: type[WorkerStatus | RecordStatus | AuditStatus | SchedulerStatus | OfferStatus | Queued],
     values: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {one.name: values[one.name] for one in fields(kind) if one.name in values}
