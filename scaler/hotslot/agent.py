@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import fcntl
+import gc
 import logging
 import os
 import resource
@@ -235,6 +236,7 @@ def sole_agent(database: Path) -> Iterator[None]:
 async def _until_signalled(
     config: Config, writer: Writer, past: Past, audit: AuditLog | None
 ) -> None:
+    _leave_alone_what_stays()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -270,6 +272,15 @@ def main() -> None:
         for error in _leaves(group):
             print(f"hotslotd: {error}", file=sys.stderr)  # noqa: T201 - before logging is there
         raise SystemExit(2) from None
+
+
+def _leave_alone_what_stays() -> None:
+    """Have garbage collections look at what the agent makes from now on: modules and settings stay.
+
+    A full one takes 15 to 31 ms then instead of 66, in the middle of a cycle or not.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _raise_descriptor_limit() -> None:

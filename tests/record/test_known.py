@@ -30,7 +30,27 @@ def test_an_open_lease_of_the_record_is_found_again() -> None:
 
 def test_a_closed_lease_of_the_record_stays_closed() -> None:
     known_one = closed(lease(3, of=placement()))
-    assert KnownLeases([known_one], 3).open(placement(), 900.0) == (known_one, False)
+    found, is_new = KnownLeases([known_one], 3).open(placement(), 900.0)
+    assert not is_new
+    assert (found.id, found.closed_at, found.close_reason) == (
+        *(known_one.id, known_one.closed_at, known_one.close_reason),
+    )
+
+
+def test_closing_a_lease_late_does_not_hide_a_newer_one_of_its_job_s_id() -> None:
+    first = closed(lease(3, of=submitted(1000.0)))
+    leases = KnownLeases([first], 3)
+    second, _ = leases.open(submitted(5000.0), 6000.0)
+    assert leases.close(closed(second, 7000.0))
+    assert not leases.close(first)
+    assert leases.open(submitted(5000.0), 8000.0)[0].id == second.id
+
+
+def test_an_older_lease_of_the_same_id_leaves_the_open_one_open() -> None:
+    leases = KnownLeases([closed(lease(3, of=submitted(1000.0)))], 3)
+    second, _ = leases.open(submitted(5000.0), 6000.0)
+    assert not leases.close(closed(lease(3, of=submitted(1000.0))))
+    assert leases.open(submitted(5000.0), 6001.0) == (second, False)
 
 
 def test_closing_twice_is_told_apart() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import overload
 
 from hotslot.model import Sample
@@ -40,6 +41,8 @@ class Samples(Sequence[Sample]):
     @overload
     def __getitem__(self, index: slice) -> list[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if index == -1 and self._newest:  # nearly always
+            return self._newest[-1]
         count = len(self)
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(count))]
@@ -51,6 +54,11 @@ class Samples(Sequence[Sample]):
         begin = (self._first + at) * _WIDTH
         end_at, interval_s, granted, held, used, waited = self._numbers[begin : begin + _WIDTH]
         return Sample(end_at, interval_s, int(granted), held, used, waited)
+
+    def __reversed__(self) -> Iterator[Sample]:
+        yield from islice(reversed(self._newest), len(self))
+        for at in range(len(self) - len(self._newest) - 1, -1, -1):
+            yield self[at]
 
     def append(self, one: Sample) -> None:
         """Keep a sample that is newer than all others."""

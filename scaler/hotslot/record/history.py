@@ -197,13 +197,17 @@ class History:
 
     def closed_leases(self, limit: int) -> list[Lease]:
         """Return the leases that ended last, oldest of them first."""
-        found = self._rows(
+        return list(self.each_closed_lease(limit))
+
+    def each_closed_lease(self, limit: int) -> Iterator[Lease]:
+        """Yield the leases that ended last, oldest of them first, and keep none of them."""
+        found = self._each_row(
             "SELECT * FROM lease_log WHERE id IN (SELECT id FROM leases "
             "WHERE closed_ms IS NOT NULL ORDER BY closed_ms DESC LIMIT ?) "
-            "ORDER BY closed_at DESC",
+            "ORDER BY closed_at",
             (limit,),
         )
-        return [rows.lease_of(row) for row in reversed(found)]
+        return map(rows.lease_of, found)
 
     def row(self, lease_id: int) -> LeaseRow | None:
         """Return a lease with its roll-up; None if there is none."""
@@ -316,9 +320,15 @@ class History:
     def _rows(
         self, sql: str, values: tuple[object, ...] | dict[str, object] = ()
     ) -> list[dict[str, Any]]:
+        return list(self._each_row(sql, values))
+
+    def _each_row(
+        self, sql: str, values: tuple[object, ...] | dict[str, object] = ()
+    ) -> Iterator[dict[str, Any]]:
         with reported(self._path), closing(self._db.execute(sql, values)) as cursor:
             names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+            for row in cursor:
+                yield dict(zip(names, row, strict=True))
 
 
 def _fitting(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
+from typing import NamedTuple
 
-from hotslot.model import Lease, Placement
+from hotslot.model import CloseReason, Lease, Placement
 
 REMEMBERED = 10_000
-"""Closed leases that are remembered, so that a late poke is known for what it is (some 10 MB)."""
+"""Closed leases that are remembered, so that a late poke is known for what it is (some 5 MB)."""
 
 _CLOCK_GRAIN_S = 1.0
 
@@ -21,10 +23,31 @@ def is_same_run(lease: Lease, placement: Placement) -> bool:
     """
     if lease.placement.key != placement.key:
         return False
-    before, now = lease.placement.submitted_at, placement.submitted_at
-    if lease.closed_at is None or before is None or now is None:
+    if lease.closed_at is None:
         return True
-    return now <= before + _CLOCK_GRAIN_S
+    return _is_same_job(lease.placement.submitted_at, placement.submitted_at)
+
+
+def _is_same_job(before: float | None, now: float | None) -> bool:
+    """Tell whether two times of submission may be one job's."""
+    return before is None or now is None or now <= before + _CLOCK_GRAIN_S
+
+
+class _Ended(NamedTuple):
+    """What is remembered of a closed lease: enough to know its run again, not its figures."""
+
+    id: int
+    submitted_at: float | None
+    opened_at: float
+    closed_at: float
+    reason: CloseReason | None
+
+    def lease_of(self, placement: Placement) -> Lease:
+        """Return the lease, with the words of who asks for it."""
+        return Lease(self.id, placement, self.opened_at, self.closed_at, self.reason)
+
+
+_Key = tuple[str, str, int, str]
 
 
 class KnownLeases:
@@ -35,17 +58,22 @@ class KnownLeases:
 
     def __init__(self, known: Iterable[Lease], last_id: int) -> None:
         self._last_id = last_id
-        self._by_id: dict[int, Lease] = {}
-        self._by_key: dict[tuple[str, str, int, str], int] = {}
-        self._closed: dict[int, None] = {}
+        self._open: dict[_Key, Lease] = {}
+        self._ended: dict[_Key, _Ended] = {}
         for lease in known:
             self._remember(lease)
 
     def open(self, placement: Placement, at: float) -> tuple[Lease, bool]:
-        """Return the lease of this run, and whether it is new; a closed one stays closed."""
-        known = self._by_id.get(self._by_key.get(placement.key, 0))
-        if known is not None and is_same_run(known, placement):
-            return known, False
+        """Return the lease of this run, and whether it is new; a closed one stays closed.
+
+        A closed one is given back without its figures: they are in the record.
+        """
+        held = self._open.get(placement.key)
+        if held is not None:
+            return held, False
+        ended = self._ended.get(placement.key)
+        if ended is not None and _is_same_job(ended.submitted_at, placement.submitted_at):
+            return ended.lease_of(placement), False
         self._last_id += 1
         lease = Lease(self._last_id, placement, at)
         self._remember(lease)
@@ -53,24 +81,26 @@ class KnownLeases:
 
     def close(self, lease: Lease) -> bool:
         """Remember a lease as closed; False if it was already, since the first closing counts."""
-        known = self._by_id.get(lease.id)
-        if known is not None and known.closed_at is not None:
+        key = lease.placement.key
+        ended = self._ended.get(key)
+        if ended is not None and ended.id >= lease.id:
             return False
         self._remember(lease)
         return True
 
     def _remember(self, lease: Lease) -> None:
-        self._by_id[lease.id] = lease
-        self._by_key[lease.placement.key] = lease.id
-        if lease.closed_at is not None:
-            self._closed[lease.id] = None
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        if len(self._closed) <= REMEMBERED:
+        scheduler, job_id, run, worker = lease.placement.key
+        key = (intern(scheduler), job_id, run, intern(worker))
+        if lease.closed_at is None:
+            self._open[key] = lease
             return
-        oldest = next(iter(self._closed))
-        del self._closed[oldest]
-        key = self._by_id.pop(oldest).placement.key
-        if self._by_key[key] == oldest:
-            del self._by_key[key]
+        held = self._open.get(key)
+        if held is not None and held.id == lease.id:
+            del self._open[key]
+        submitted_at = lease.placement.submitted_at
+        self._ended.pop(key, None)  # the newest are at the end
+        self._ended[key] = _Ended(
+            lease.id, submitted_at, lease.opened_at, lease.closed_at, lease.close_reason
+        )
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 from hotslot.model import Lease, Placement
 from hotslot.record.batch import Batch, LeaseDecision
@@ -38,7 +39,7 @@ class Writer:
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        history = [*store.closed_leases(REMEMBERED), *store.open_leases()]
+        history = chain(store.each_closed_lease(REMEMBERED), store.open_leases())
         self._known = KnownLeases(history, store.last_lease_id())
         self._decided: dict[str, tuple[int | None, int, int]] = {}
         self._pump = Pump(store, points, bound, first_retry_s, clock)
