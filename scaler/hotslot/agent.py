@@ -31,7 +31,7 @@ from hotslot.metrics import Metrics
 from hotslot.metrics_guard import guarded
 from hotslot.readiness import notify
 from hotslot.reconcile import Reconciler
-from hotslot.record.store import Store
+from hotslot.record.anew import open_or_begin_anew
 from hotslot.record.writer import Writer
 from hotslot.status import snapshot
 from hotslot.wiring import Parts, Past, past_of, wire
@@ -257,9 +257,9 @@ def main() -> None:
         )
         _raise_descriptor_limit()
         with sole_agent(config.record.database), kept(config) as audit:
-            store = Store(config.record.database, host=config.host.name or "")
+            store, aside = open_or_begin_anew(config.record.database, config.host.name or "")
             past = past_of(store)
-            writer = Writer(store, points=config.record.samples_kept_per_lease)
+            writer = Writer(store, points=config.record.samples_kept_per_lease, set_aside=aside)
             writer.start()
             try:
                 asyncio.run(_until_signalled(config, writer, past, audit))
