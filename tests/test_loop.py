@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 
 import pytest
 
@@ -78,6 +79,7 @@ class World:
         sharing: Sharing | None = None,
         ledger: MemoryLedger | None = None,
         recorder: MemoryRecorder | None = None,
+        wall: Callable[[], float] = now,
     ) -> None:
         self.load = 0.0
         self.loads: dict[str, float] = {}
@@ -89,7 +91,7 @@ class World:
         self.book = LeaseBook(self.ledger)
         self.sharing = sharing or Sharing(cores)
         self.loop = Loop(
-            (), self.book, self.recorder, sharing=self.sharing, wall=now, monotonic=now
+            (), self.book, self.recorder, sharing=self.sharing, wall=wall, monotonic=now
         )
         slots = asyncio.Semaphore(4)
         for name in names:
@@ -104,7 +106,7 @@ class World:
             on_event=self.loop.ended,
             slots=slots,
             monotonic=now,
-            wall=now,
+            wall=partial(self.loop.at, name),
         )
         policy = limited(Window(window_s=10), floor=1, ceiling=4, cooldown_s=2, max_step_down=4)
         vm = self.vms[name]

@@ -247,6 +247,7 @@ def _track(
         driver,
         threads=_ThreadsOf(loop, worker.name),
         on_event=loop.ended,
+        wall=partial(loop.at, worker.name),
         slots=slots,
         deadline_s=config.agent.action_deadline_s,
     )
