@@ -232,6 +232,22 @@ async def test_the_last_second_of_a_vm_that_dies_is_in_no_ones_account() -> None
 
 
 @in_virtual_time
+async def test_a_process_that_took_over_the_pid_of_a_vm_is_not_taken_for_it() -> None:
+    world = World()
+    await world.start()
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    track = world.loop.tracks["w1"]
+    track.born_of = lambda pid: 2.0
+    assert not track.alive()
+    world.loop.observe()
+    await world.run(2)
+    (kept,) = world.ledger.leases.values()
+    assert kept.close_reason is CloseReason.LOST
+    assert track.process == (world.vms["w1"].pid, 2.0)
+
+
+@in_virtual_time
 async def test_a_vm_that_dies_is_noticed_within_two_cycles() -> None:
     world = World()
     await world.start()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -321,6 +321,14 @@ class Loop:
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
         self._share_soon()
+
+    def lose(self, leases: Collection[Lease], at: float) -> None:
+        """Close leases that no worker holds any more, with what is known of them."""
+        for lease in leases:
+            self.on_close(self.summary(self.book.lose(lease, at)))
+            self._changes.pop(lease.id, None)
+        if leases:
+            log.warning("%d leases of an earlier agent are lost: nothing holds them", len(leases))
 
     def leave(self, lease: Lease) -> RunSummary | None:
         """Take the last sample of a job whose processes have ended, as its worker says.

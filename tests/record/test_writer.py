@@ -355,6 +355,18 @@ def test_a_locked_database_is_caught_up_with(path: Path) -> None:
         assert history.open_leases() == [opened]
 
 
+def test_a_file_system_that_became_read_only_is_caught_up_with(pump: Pump, disk: Disk) -> None:
+    disk._db.execute("PRAGMA query_only = ON")
+    pump.put(LARGE)
+    pump.turn()
+    assert "cannot be written" in pump.state.last_error
+    assert pump.state.waiting_records == 3000
+    disk._db.execute("PRAGMA query_only = OFF")
+    pump.turn()
+    assert pump.state.condition is Condition.OK
+    assert len(disk.samples(1)) == 3000
+
+
 def test_closing_with_a_full_disk_says_so(disk: Disk) -> None:
     writer = Writer(disk, first_retry_s=0.01)
     writer.submit(Batch((lease(),)))
