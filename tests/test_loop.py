@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 
 import pytest
 
@@ -78,6 +79,7 @@ class World:
         sharing: Sharing | None = None,
         ledger: MemoryLedger | None = None,
         recorder: MemoryRecorder | None = None,
+        wall: Callable[[], float] = now,
     ) -> None:
         self.load = 0.0
         self.loads: dict[str, float] = {}
@@ -89,7 +91,7 @@ class World:
         self.book = LeaseBook(self.ledger)
         self.sharing = sharing or Sharing(cores)
         self.loop = Loop(
-            (), self.book, self.recorder, sharing=self.sharing, wall=now, monotonic=now
+            (), self.book, self.recorder, sharing=self.sharing, wall=wall, monotonic=now
         )
         slots = asyncio.Semaphore(4)
         for name in names:
@@ -104,7 +106,7 @@ class World:
             on_event=self.loop.ended,
             slots=slots,
             monotonic=now,
-            wall=now,
+            wall=partial(self.loop.at, name),
         )
         policy = limited(Window(window_s=10), floor=1, ceiling=4, cooldown_s=2, max_step_down=4)
         vm = self.vms[name]
@@ -227,6 +229,22 @@ async def test_the_last_second_of_a_vm_that_dies_is_in_no_ones_account() -> None
     assert lease.close_reason is CloseReason.LOST
     ledger = [minute for batch in world.recorder.batches for minute in batch.ledger]
     assert sum(one.held_core_s for one in ledger) == pytest.approx(lease.totals.held_core_s)
+
+
+@in_virtual_time
+async def test_a_process_that_took_over_the_pid_of_a_vm_is_not_taken_for_it() -> None:
+    world = World()
+    await world.start()
+    lease = world.loop.lease_on("w1")
+    assert lease is not None
+    track = world.loop.tracks["w1"]
+    track.born_of = lambda pid: 2.0
+    assert not track.alive()
+    world.loop.observe()
+    await world.run(2)
+    (kept,) = world.ledger.leases.values()
+    assert kept.close_reason is CloseReason.LOST
+    assert track.process == (world.vms["w1"].pid, 2.0)
 
 
 @in_virtual_time

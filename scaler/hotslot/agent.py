@@ -32,7 +32,7 @@ from hotslot.metrics import Metrics
 from hotslot.metrics_guard import guarded
 from hotslot.readiness import notify
 from hotslot.reconcile import Reconciler
-from hotslot.record.store import Store
+from hotslot.record.anew import open_or_begin_anew
 from hotslot.record.writer import Writer
 from hotslot.status import snapshot
 from hotslot.wiring import Parts, Past, past_of, wire
@@ -122,12 +122,14 @@ async def _claimed(parts: Parts, worker: Worker) -> None:
 async def _beat(parts: Parts, interval_s: float, metrics: Metrics | None = None) -> None:
     """Run a cycle at each beat; a late one is not made up for."""
     clock = asyncio.get_running_loop().time
-    due, before = clock(), time.time()
+    due, before = clock(), _since_boot_s()
     while True:
-        now = time.time()
-        if now - before > max(AWAY_S, 3 * interval_s):
-            parts.away.append(Span(before, now))
-            log.warning("was away for %.1f s (stopped, or the host is overloaded)", now - before)
+        now = _since_boot_s()
+        away_s = now - before
+        if away_s > max(AWAY_S, 3 * interval_s):
+            wall = time.time()
+            parts.away.append(Span(wall - away_s, wall))
+            log.warning("was away for %.1f s (stopped, or the host is overloaded)", away_s)
             soon, parts.compare_soon = parts.compare_soon, asyncio.Event()
             soon.set()
         before = now
@@ -141,6 +143,11 @@ async def _beat(parts: Parts, interval_s: float, metrics: Metrics | None = None)
         notify("WATCHDOG=1")
         due = max(due + interval_s, clock())
         await asyncio.sleep(due - clock())
+
+
+def _since_boot_s() -> float:
+    """Return s that no setting of the clock changes, those in which the host slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _observe(parts: Parts, interval_s: float) -> None:
@@ -259,9 +266,9 @@ def main() -> None:
         )
         _raise_descriptor_limit()
         with sole_agent(config.record.database), kept(config) as audit:
-            store = Store(config.record.database, host=config.host.name or "")
+            store, aside = open_or_begin_anew(config.record.database, config.host.name or "")
             past = past_of(store)
-            writer = Writer(store, points=config.record.samples_kept_per_lease)
+            writer = Writer(store, points=config.record.samples_kept_per_lease, set_aside=aside)
             writer.start()
             try:
                 asyncio.run(_until_signalled(config, writer, past, audit))

@@ -101,7 +101,11 @@ class StoreError(HotslotError):
 
 
 class StoreCorrupt(StoreError):
-    """The database is damaged or of a newer version: refuse to write into it."""
+    """The database is damaged, another program's or of a newer version: do not write into it."""
+
+
+class StoreDamaged(StoreCorrupt):
+    """The database is damaged: set it aside, go on with a new one."""
 
 
 class AgentUnreachable(HotslotError):

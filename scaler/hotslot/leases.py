@@ -72,12 +72,13 @@ class LeaseBook:
         if current is None or current.id != lease.id:
             return lease
         del self._open[lease.placement.worker]
-        closed = dataclasses.replace(
-            current,
-            closed_at=max(at, current.opened_at),
-            close_reason=reason,
-            placement=_with_outcome(current.placement, last),
-        )
+        closed = as_closed(current, at, reason, last)
+        self._ledger.close_lease(closed)
+        return closed
+
+    def lose(self, lease: Lease, at: float) -> Lease:
+        """Close a lease of the record that no worker holds any more."""
+        closed = as_closed(lease, at, CloseReason.LOST)
         self._ledger.close_lease(closed)
         return closed
 
@@ -102,6 +103,16 @@ class LeaseBook:
         if any(p.phase.occupies or p.phase is JobPhase.ENDING for p in here):
             return None
         return CloseReason.ENDED
+
+
+def as_closed(lease: Lease, at: float, reason: CloseReason, last: Placement | None = None) -> Lease:
+    """Return a lease as it is once closed, never before it was opened."""
+    return dataclasses.replace(
+        lease,
+        closed_at=max(at, lease.opened_at),
+        close_reason=reason,
+        placement=_with_outcome(lease.placement, last),
+    )
 
 
 def _same_job(one: Placement, other: Placement) -> bool:

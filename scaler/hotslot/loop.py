@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -31,6 +31,7 @@ from hotslot.model import (
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, WorkerState
 from hotslot.record.ledger import HostLedger
 from hotslot.sharing import Sharing
+from hotslot.steady import SteadyWall
 from hotslot.track import START_S, Track
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Loop:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tracks = {track.name: track for track in tracks}
+        self._steady: dict[str, SteadyWall] = {}
         self.book = book
         self.sharing = sharing
         self.on_close: Callable[[RunSummary], None] = lambda _: None
@@ -102,7 +104,7 @@ class Loop:
         wall = self._wall()
         tracks = self.tracks.values()
         for track in tracks:
-            self._safely(track, wall)
+            self._safely(track)
         moved = self._shared_safely(wall)
         self._record(wall)
         self.cycles += 1
@@ -110,10 +112,17 @@ class Loop:
             return f"{len(self.tracks)} workers, nothing to change"
         return "; ".join(f"{t.name}: {t.decision.reason}" for t in moved if t.decision)
 
-    def _safely(self, track: Track, wall: float) -> None:
+    def at(self, worker: str) -> float:
+        """Return the time for a worker's records now: UTC that no lease sees go back."""
+        clock = self._steady.get(worker)
+        if clock is None:
+            clock = self._steady[worker] = SteadyWall(self._wall, self._monotonic)
+        return clock()
+
+    def _safely(self, track: Track) -> None:
         """Run one worker's part; a mistake there leaves out this worker, the others go on."""
         try:
-            self._one(track, self._monotonic(), wall)
+            self._one(track, self._monotonic(), self.at(track.name))
         except Exception:
             track.wished = None
             log.exception("%s: left out of this cycle", track.name)
@@ -137,7 +146,7 @@ class Loop:
             track.wished = None
             return
         lease = self.book.on(track.name)
-        track.wished = self.sharing.claims.wish(track, lease, track.decide(lease, wall))
+        track.wished = self.sharing.claims.wish(track, lease, track.decide(lease, mono, wall))
 
     def _share(self, wall: float) -> list[Track]:
         """Fit all workers' wishes into the host; return the workers that have a new aim."""
@@ -158,7 +167,7 @@ class Loop:
             self._count(track.name, taken)
             return
         track.held_back.append(taken)
-        if wall - track.leaving_since > LEAVING_S:
+        if mono - track.leaving_since > LEAVING_S:
             self._stay(track)
 
     def _count(self, worker: str, taken: Sample) -> None:
@@ -260,13 +269,16 @@ class Loop:
             return self.book.open(placement, self._wall())
         if not track.alive():  # what is found out later about this VM would be held against the job
             await self.look(track)
-        mono, wall = self._monotonic(), self._wall()
+        mono, wall = self._monotonic(), self.at(track.name)
         self._take(track, mono, wall)
+        if held is None:
+            self._steady[track.name].follow()
+            wall = self.at(track.name)
         track.forget_samples()
         lease = self.book.open(placement, wall)
         if lease is None:
             return None
-        track.starting_until = wall + START_S
+        track.starting_until = mono + START_S
         log.info("job %s starts on %s with %d CPUs", placement.job_id, track.name, lease.request)
         self._one(track, mono, wall)
         await asyncio.shield(self._share_soon())
@@ -299,7 +311,7 @@ class Loop:
         current = self.book.on(track.name)
         if current is None or current.id != lease.id:
             return
-        mono, wall = self._monotonic(), self._wall()
+        mono, wall = self._monotonic(), self.at(track.name)
         self._take(track, mono, wall)
         self._record_last(track, wall)
         closed = self.book.close(lease, max(at, wall), reason, last)
@@ -309,6 +321,14 @@ class Loop:
         log.info("job %s on %s: lease %s", closed.placement.job_id, track.name, reason)
         self._one(track, mono, wall)
         self._share_soon()
+
+    def lose(self, leases: Collection[Lease], at: float) -> None:
+        """Close leases that no worker holds any more, with what is known of them."""
+        for lease in leases:
+            self.on_close(self.summary(self.book.lose(lease, at)))
+            self._changes.pop(lease.id, None)
+        if leases:
+            log.warning("%d leases of an earlier agent are lost: nothing holds them", len(leases))
 
     def leave(self, lease: Lease) -> RunSummary | None:
         """Take the last sample of a job whose processes have ended, as its worker says.
@@ -321,9 +341,9 @@ class Loop:
         if current is None or current.id != lease.id:
             return None
         if track.leaving_since is None:
-            mono, wall = self._monotonic(), self._wall()
-            self._take(track, mono, wall)
-            track.leaving_since = wall
+            mono = self._monotonic()
+            self._take(track, mono, self.at(track.name))
+            track.leaving_since = mono
         return self.summary(self.book.on(track.name) or current)
 
     def stay(self, lease: Lease) -> None:
@@ -406,7 +426,7 @@ class Loop:
         self._note_granted(track)
 
     def _note_granted(self, track: Track) -> None:
-        mono, wall = self._monotonic(), self._wall()
+        mono, wall = self._monotonic(), self.at(track.name)
         track.note_granted(mono, wall)
         self._see(track, mono, wall)
 
@@ -422,13 +442,13 @@ class Loop:
             self._lost(track, words)
         track.release()
         track.held.change(self._monotonic(), 0)
-        self._see(track, self._monotonic(), self._wall())
+        self._see(track, self._monotonic(), self.at(track.name))
 
     def _lost(self, track: Track, words: str) -> None:
         lease = self.book.on(track.name)
         log.warning("%s: %s", track.name, words)
         if lease is not None:
-            self.close(lease, self._wall(), CloseReason.LOST)
+            self.close(lease, self.at(track.name), CloseReason.LOST)
 
     async def stop(self) -> None:
         """End what runs beside the cycle; VMs and jobs go on."""

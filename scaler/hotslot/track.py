@@ -78,7 +78,7 @@ class Track:
 
     ``wished`` is what its policy would give it, ``decision`` what it is to have after all workers
     of the host were looked at. ``held_back``: samples from after its job's processes had ended,
-    at ``leaving_since``.
+    at ``leaving_since``. That and ``starting_until`` are of the monotonic clock.
     ``history_s`` bounds the samples that a policy sees. At ``changed_at`` (UTC) it was last seen to
     have another number of vCPUs than before: ``changed_from``.
     """
@@ -221,7 +221,7 @@ class Track:
         self.samples.clear()
         self.held_back, self.leaving_since = [], None
 
-    def decide(self, lease: Lease | None, wall: float) -> Decision:
+    def decide(self, lease: Lease | None, mono: float, wall: float) -> Decision:
         """Say what this worker should have now, and why.
 
         A job that starts gets its request, tried for up to ``START_S``; one that was adopted
@@ -231,7 +231,7 @@ class Track:
             return self._to(self.settings.floor, "no job; the idle size", wall, wall)
         if self.starting_until is not None:
             request = self.request_of(lease)
-            if self.granted < request and wall < self.starting_until:
+            if self.granted < request and mono < self.starting_until:
                 words = f"job {lease.placement.job_id} starts; its request"
                 return self._to(request, words, wall, wall)
             self.starting_until = None

@@ -50,7 +50,7 @@ def verify(history: History, tell: Tell = lambda _: None) -> list[Finding]:
 
 def _integrity(history: History) -> Finding:
     told = [row[0] for row in history.select(f"PRAGMA integrity_check({MOST_NAMED})")]
-    remedy = "move it away and restore a copy, or start afresh"
+    remedy = "start hotslotd again: it sets the file aside and begins a new one"
     return _finding("file", "whole", [] if told == ["ok"] else told, remedy)
 
 

@@ -39,6 +39,7 @@ from hotslot.record.store import Store
 from hotslot.record.writer import Writer
 from hotslot.returns import Returns
 from hotslot.sharing import Sharing
+from hotslot.taken_up import taken_up
 from hotslot.track import HISTORY_S, Track
 from hotslot.writeback import WriteBack
 
@@ -119,8 +120,10 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     }
     desk_of = {worker: desk for desk in desks.values() for worker in desk.workers}
     writers = {name: WriteBack(desk) for name, desk in desks.items()}
-    book = LeaseBook(writer, past.leases)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    names = [worker.name for worker in config.workers]
+    going_on, lost = taken_up(past.leases, names, past.workers, boot_id)
+    book = LeaseBook(writer, going_on)
     sharing = _sharing(config, cores)
     loop = Loop((), book, Recording(writer), sharing=sharing, boot_id=boot_id, changes=past.changes)
     offers = Offers(
@@ -131,6 +134,7 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     )
     sharing.on_room = offers.look_soon
     loop.on_close = partial(_closed, writers, offers)
+    loop.lose(lost, past.beats[-1].last_at if past.beats else now)
     slots = asyncio.Semaphore(config.agent.actions_at_once)
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
     for worker in config.workers:
@@ -247,6 +251,7 @@ def _track(
         driver,
         threads=_ThreadsOf(loop, worker.name),
         on_event=loop.ended,
+        wall=partial(loop.at, worker.name),
         slots=slots,
         deadline_s=config.agent.action_deadline_s,
     )

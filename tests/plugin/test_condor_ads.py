@@ -84,6 +84,13 @@ def test_a_job_in_its_slot_runs_with_what_the_slot_has() -> None:
     assert (found.user, found.name, found.started_at) == ("alice", "sleep", 100)
 
 
+def test_a_condor_upgraded_between_two_calls_says_the_same() -> None:
+    newer: dict[str, object] = {"ANewerAttribute": [1, "x"], "CondorVersion": "$CondorVersion: 99"}
+    assert job(**newer) == job()
+    upgraded = startd({**SLOT_AD, **newer}, **newer)
+    assert placed(job(**newer), upgraded) == placed(job(), startd(SLOT_AD))
+
+
 def test_until_it_executes_a_job_is_starting() -> None:
     assert placed(job(JobCurrentStartExecutingDate=99), startd(SLOT_AD)) == [
         (JobPhase.STARTING, 0, "c1")

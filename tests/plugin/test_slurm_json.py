@@ -175,6 +175,25 @@ def test_an_empty_answer_without_a_date_is_a_controller_that_is_away() -> None:
         told({"jobs": [], "last_update": unset, "errors": []})
 
 
+def _of_a_newer_slurm(value: object) -> object:
+    """The same answer with what no version had before, everywhere."""
+    if isinstance(value, dict):
+        known = {key: _of_a_newer_slurm(inner) for key, inner in value.items()}
+        return {"a_newer_field": {"set": True, "number": 7}, **known, "another": [None, "x"]}
+    if isinstance(value, list):
+        return [_of_a_newer_slurm(inner) for inner in value]
+    return value
+
+
+@pytest.mark.parametrize("answer", [RUNNING, TWO])
+def test_a_slurm_upgraded_between_two_calls_says_the_same(answer: Any) -> None:
+    newer = _of_a_newer_slurm(answer)
+    assert isinstance(newer, dict)
+    newer["meta"] = {"plugin": {"data_parser": "data_parser/v9.9.9"}, "slurm": {"release": "99"}}
+    assert told(answer)
+    assert told(newer) == told(answer)
+
+
 def test_numbers_may_be_plain_or_have_a_set() -> None:
     plain, structured = (
         job(cpus=4, time_limit=10),

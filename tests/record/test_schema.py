@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from hotslot.errors import StoreCorrupt, StoreError
+from hotslot.errors import StoreCorrupt, StoreDamaged, StoreError
 from hotslot.model import Event, Placement, Sample, Totals
 from hotslot.record.batch import Batch, RollUp
 from hotslot.record.database import connect
@@ -98,7 +98,7 @@ def test_the_database_of_another_program_is_refused(path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_text("host: n1\n" * 1000)
-    with pytest.raises(StoreCorrupt, match="damaged"):
+    with pytest.raises(StoreDamaged, match="file is not a database"):
         Store(path)
 
 
@@ -111,7 +111,7 @@ def test_a_damaged_page_is_found_at_the_start(path: Path) -> None:
     last = len(damaged) // page_bytes - 1
     damaged[(last - 3) * page_bytes : (last - 2) * page_bytes] = b"\x55" * page_bytes
     path.write_bytes(damaged)
-    with pytest.raises(StoreCorrupt, match="is damaged"):
+    with pytest.raises(StoreDamaged, match="an agent sets it aside"):
         Store(path)
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from builders import placement
-from hotslot.errors import StoreCorrupt
+from hotslot.errors import StoreDamaged, StoreError
 from hotslot.record.batch import Batch, Beat
 from hotslot.record.history import History
 from hotslot.record.pump import Pump
 from hotslot.record.store import Store
+from hotslot.record.totals import totals_of
 from hotslot.record.writer import Condition, Writer, WriterState
 from record.recorded import closed, decision, event, lease, seconds, worker_state
 
@@ -253,19 +254,91 @@ def test_a_bug_shows_in_the_state_and_loses_nothing(pump: Pump, disk: Disk) -> N
     assert pump.state.waiting_records == 1
 
 
-def test_a_damaged_database_is_not_written_again(pump: Pump, disk: Disk) -> None:
+def damage(path: Path) -> None:
+    """Overwrite all pages but the first, as a disk may that takes writes for another place."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4096] + b"\x55" * (len(raw) - 4096))
+
+
+def test_a_damaged_database_is_set_aside_and_open_leases_go_on_in_a_new_one(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = Writer(Store(path), first_retry_s=0.01)
+    writer.start()
+    opened = writer.open_lease(placement("12"), 100.0)
+    ended = writer.open_lease(placement("13"), 100.0)
+    writer.close_lease(closed(ended))
+    writer.submit(Batch(samples=tuple(seconds(opened.id, 3000))))
+    assert writer.flush(5)
+    damage(path)
+    later = replace(opened, totals=totals_of([one.sample for one in seconds(1, 9)], 4))
+    writer.submit(Batch((later,), events=(event(opened.id),)))
+    newest = writer.open_lease(placement("14"), 101.0)
+    assert writer.flush(5)
+    state = writer.state
+    assert state.condition is Condition.OK
+    assert Path(state.set_aside).name.startswith("hotslot.db.damaged-2")
+    assert Path(state.set_aside).exists()
+    assert writer.close(5)
+    with History(path) as history:
+        assert history.open_leases() == [later, newest]
+        assert history.events(opened.id) == [event(opened.id)]
+    assert "hotslot.db is damaged" in caplog.text
+    assert f"begun anew in an empty file; the damaged one is {state.set_aside}" in caplog.text
+
+
+def test_damage_that_only_thinning_meets_is_damage(path: Path) -> None:
+    writer = Writer(Store(path), points=100, first_retry_s=0.01)
+    writer.start()
+    opened = writer.open_lease(placement(), 100.0)
+    writer.submit(Batch(samples=tuple(seconds(1, 3000))))
+    assert writer.flush(5)
+    damage(path)
+    writer.close_lease(closed(opened))
+    assert writer.flush(5)
+    assert writer.close(5)
+    with History(path) as history:
+        assert history.closed_leases(9) == [closed(opened)]
+
+
+def test_a_disk_that_damages_one_file_after_the_other_is_not_filled(
+    pump: Pump, disk: Disk, clock: Clock, tmp_path: Path
+) -> None:
     def damaged(batch: Batch) -> None:
-        disk.tries += 1
-        raise StoreCorrupt("hotslot.db is damaged")
+        raise StoreDamaged("hotslot.db is damaged")
 
     disk.append = damaged  # type: ignore[method-assign]
-    before = disk.tries
-    for _ in range(3):
+    for _ in range(20):
         pump.put(Batch(events=(event(),)))
         pump.turn()
-    assert disk.tries == before + 1
+        clock.now += 60
+    assert len({one.name.split("-wal")[0] for one in tmp_path.glob("*.damaged-*[!m]")}) == 2
     assert pump.state.condition is Condition.FAILING
-    assert pump.state.waiting_records == 3
+    assert pump.state.waiting_records == 21
+
+
+def test_a_new_file_that_cannot_be_made_yet_is_made_later(
+    pump: Pump, disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(path)
+    pump.put(LARGE)
+    pump.turn()
+    with monkeypatch.context() as full:
+        full.setattr(Disk, "_open", failing)
+        pump.turn()
+        pump.turn()
+        assert "the disk is full" in pump.state.last_error
+    pump.turn()
+    assert pump.state.condition is Condition.OK
+    assert len(list(path.parent.glob("*.damaged-*Z"))) == 1
+    assert disk.open_leases() == [lease()]
+    assert len(disk.samples(1)) == 3000
+
+
+def failing(disk: Store, path: Path, busy_s: float) -> None:
+    raise StoreError("the disk is full")
 
 
 def test_a_locked_database_is_caught_up_with(path: Path) -> None:
@@ -280,6 +353,18 @@ def test_a_locked_database_is_caught_up_with(path: Path) -> None:
     assert writer.close(5)
     with History(path) as history:
         assert history.open_leases() == [opened]
+
+
+def test_a_file_system_that_became_read_only_is_caught_up_with(pump: Pump, disk: Disk) -> None:
+    disk._db.execute("PRAGMA query_only = ON")
+    pump.put(LARGE)
+    pump.turn()
+    assert "cannot be written" in pump.state.last_error
+    assert pump.state.waiting_records == 3000
+    disk._db.execute("PRAGMA query_only = OFF")
+    pump.turn()
+    assert pump.state.condition is Condition.OK
+    assert len(disk.samples(1)) == 3000
 
 
 def test_closing_with_a_full_disk_says_so(disk: Disk) -> None:

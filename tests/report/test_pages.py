@@ -124,6 +124,7 @@ def test_the_status_says_what_is_wrong(golden: Golden) -> None:
         "lost_samples": 7,
         "refused_records": 1,
         "last_error": "hotslot.db: the disk is full",
+        "set_aside": "/var/lib/hotslot/hotslot.db.damaged-20261122T012000Z",
     }
     told["agent"]["schedulers"][0]["silent_since"] = START - 65
     told["agent"]["audit"] = {"waiting": 31, "lost": 2, "last_error": "No space left on device"}

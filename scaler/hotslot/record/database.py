@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hotslot.errors import StoreCorrupt, StoreError
+from hotslot.errors import StoreDamaged, StoreError
 
 
 @contextmanager
@@ -63,9 +63,14 @@ def connect(path: Path, mode: str = "rwc", busy_s: float = BUSY_S) -> Database:
         return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 
+def damaged(path: Path, how: str) -> str:
+    """Return the sentence on a damaged database, and what to do about it."""
+    return f"{path} is damaged ({how}): an agent sets it aside and begins a new one"
+
+
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into StoreError, StoreCorrupt or RowRefused, in one sentence."""
+    """Turn what SQLite raises into StoreError, StoreDamaged or RowRefused, in one sentence."""
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
@@ -75,9 +80,7 @@ def reported(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = _primary_code(error)
         if code in _CORRUPT:
-            raise StoreCorrupt(
-                f"{path} is damaged ({error}): move it away and restore a copy, or start afresh"
-            ) from error
+            raise StoreDamaged(damaged(path, str(error))) from error
         raise StoreError(f"{path}: {_SENTENCES.get(code, str(error))}") from error
 
 

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
-from hotslot.errors import StoreCorrupt
+from hotslot.errors import StoreDamaged
+from hotslot.model import Lease
 from hotslot.record.backlog import Backlog
 from hotslot.record.batch import Batch
 from hotslot.record.database import RowRefused
@@ -19,6 +21,9 @@ BEHIND_S = 5.0
 
 LONGEST_RETRY_S = 30.0
 THIN_RETRY_S = 60.0
+
+ANEW_AGAIN_S = 600.0
+"""A disk that damages one file after the other is not filled with them."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ class WriterState:
 
     ``behind_s`` is the age of the oldest record that is not written. ``lost_samples`` and
     ``refused_records`` count since the agent's start; ``last_error`` is '' while all is well.
+    ``set_aside`` is where a file is that was found damaged since then, '' if none was.
     """
 
     condition: Condition
@@ -45,6 +51,7 @@ class WriterState:
     lost_samples: int
     refused_records: int
     last_error: str
+    set_aside: str = ""
 
 
 class Pump:
@@ -52,8 +59,9 @@ class Pump:
 
     All that has come since the last write goes into the next one, in one transaction. After a
     failure it waits ``first_retry_s``, then twice as long each time up to LONGEST_RETRY_S.
-    A damaged database is not written again. ``bound`` samples wait at most, and as many again
-    while a write is under way.
+    A damaged database is set aside, and a new one begun with the leases that are open; at most
+    once in ANEW_AGAIN_S. ``bound`` samples wait at most, and as many again while a write is under
+    way. ``set_aside``: where a file is that was found damaged before.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class Pump:
         bound: int,
         first_retry_s: float,
         clock: Callable[[], float],
+        set_aside: Path | None = None,
     ) -> None:
         self._store = store
         self._points = points
@@ -77,7 +86,10 @@ class Pump:
         self._put = self._taken = self._written = 0  # batches: so many came, so many are on disk
         self._refusals: set[str] = set()
         self._error = ""
-        self._given_up = self._closing = self._dropping = False
+        self._set_aside = set_aside
+        self._open_leases: dict[int, Lease] = {}
+        self._damaged = self._closing = self._dropping = False
+        self._anew_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="hotslot-record", daemon=True)
 
     def start(self) -> None:
@@ -88,6 +100,7 @@ class Pump:
         """Take a batch; returns at once."""
         with self._changed:
             self._waiting.add(batch, self._clock())
+            self._note_open(batch)
             self._put += 1
             self._changed.notify_all()
 
@@ -104,6 +117,7 @@ class Pump:
                 lost_samples=self._lost + self._writing.lost_samples + self._waiting.lost_samples,
                 refused_records=self._refused,
                 last_error=self._error,
+                set_aside=str(self._set_aside or ""),
             )
 
     def flush(self, timeout_s: float) -> bool:
@@ -127,11 +141,13 @@ class Pump:
         return not self._unwritten()
 
     def turn(self) -> None:
-        """Try once to write all that waits, unless the database is damaged."""
-        if self._given_up:
+        """Try once to write all that waits, into a new file if this one was found damaged."""
+        if self._damaged and self._clock() - self._anew_at < ANEW_AGAIN_S:
             return
         taken = self._take()
         try:
+            if self._damaged:
+                taken = self._begin_anew(taken)
             self._write(taken.batch())
         except Exception as error:  # noqa: BLE001 (a bug must show in the state, not end the thread)
             self._failed(taken, error)
@@ -148,6 +164,8 @@ class Pump:
         try:
             while not self._has_work() and (lease_id := self._store.next_to_thin()) is not None:
                 self._store.thin_samples(lease_id, self._points)
+        except StoreDamaged as error:
+            self._failed(Backlog(self._bound), error)
         except Exception as error:  # noqa: BLE001 (as above)
             self._thin_at = self._clock() + THIN_RETRY_S
             log.warning("record: an ended lease keeps all of its samples for now: %s", error)
@@ -163,9 +181,7 @@ class Pump:
     def _wait_for_work(self) -> bool:
         """Wait for a batch, or after a failure for the next try; False when it is time to end."""
         with self._changed:
-            if self._given_up:
-                self._changed.wait_for(lambda: self._closing)
-            elif self._error:
+            if self._error:
                 self._changed.wait_for(lambda: self._closing, self._retry_s)
             else:
                 self._changed.wait_for(self._has_work)
@@ -179,6 +195,27 @@ class Pump:
             self._writing, self._waiting = self._waiting, Backlog(self._bound)
             self._taken = self._put
             return self._writing
+
+    def _begin_anew(self, taken: Backlog) -> Backlog:
+        """Begin a new file; return what it is to get: the open leases, and what was to be written.
+
+        What the damaged file had of them besides (samples, events) stays in there.
+        """
+        aside = self._store.begin_anew()
+        log.error("record: begun anew in an empty file; the damaged one is %s", aside)
+        with self._changed:
+            self._damaged, self._anew_at, self._set_aside = False, self._clock(), aside
+            self._writing = Backlog(self._bound)
+            self._writing.add(Batch(leases=tuple(self._open_leases.values())), self._clock())
+            self._writing.add(taken.batch(), self._clock())
+            return self._writing
+
+    def _note_open(self, batch: Batch) -> None:
+        for lease in batch.leases:
+            if lease.closed_at is None:
+                self._open_leases[lease.id] = lease
+            else:
+                self._open_leases.pop(lease.id, None)
 
     def _write(self, batch: Batch) -> None:
         try:
@@ -210,7 +247,7 @@ class Pump:
             self._waiting, self._writing = taken, Backlog(self._bound)
             before, self._error = self._error, str(error) or type(error).__name__
             self._retry_s = min(2 * self._retry_s or self._first_retry_s, LONGEST_RETRY_S)
-            self._given_up = isinstance(error, StoreCorrupt)
+            self._damaged = self._damaged or isinstance(error, StoreDamaged)
         if not before:
             log.error("record: ok → failing: %s; scaling goes on, records wait", error)
         if taken.lost_samples and not self._dropping:

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from hotslot.errors import StoreCorrupt, StoreError
-from hotslot.record.database import BUSY_S, Database, connect, reported, transaction
+from hotslot.errors import StoreCorrupt, StoreDamaged, StoreError
+from hotslot.record.database import BUSY_S, Database, connect, damaged, reported, transaction
 from hotslot.record.migrations import MIGRATIONS, Migration
 
 APPLICATION_ID = 0x68736C74
@@ -28,8 +28,8 @@ _TABLES_TO_START_FROM = ("meta", "leases", "workers")
 def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
     """Open, check and migrate; create the file if there is none.
 
-    Raises StoreCorrupt for a damaged file, a newer version or another program's database,
-    StoreError for one that cannot be opened or written now.
+    Raises StoreDamaged for a damaged file, StoreCorrupt for a newer version or another program's
+    database, StoreError for one that cannot be opened or written now.
     """
     db = connect(path, busy_s=busy_s)
     try:
@@ -138,9 +138,7 @@ def _check_integrity(db: Database, path: Path) -> None:
     found = [str(_one(db, check)) for check in _checks(path.stat().st_size)]
     wrong = [answer for answer in found if answer != "ok"]
     if wrong and _version(db):
-        raise StoreCorrupt(
-            f"{path} is damaged ({wrong[0]}): move it away and restore a copy, or start afresh"
-        )
+        raise StoreDamaged(damaged(path, wrong[0]))
 
 
 def _checks(size_bytes: int) -> list[str]:

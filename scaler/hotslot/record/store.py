@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from socket import gethostname
@@ -9,6 +10,7 @@ from typing import Any
 
 from hotslot.model import Event, Lease, Placement, ResultKind, Sample
 from hotslot.record import rows
+from hotslot.record.aside import set_aside
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, RollUp
 from hotslot.record.database import (
     BUSY_S,
@@ -128,13 +130,28 @@ class Store(History):
     """
 
     def __init__(self, path: Path, busy_s: float = BUSY_S, host: str = "") -> None:
-        super().__init__(path, busy_s)
+        self._busy_s = busy_s
         self._host = host or gethostname().split(".")[0]
-        with reported(path):
-            self._db.execute(_NAMES_HOST, (self._host,))
+        self._aside: Path | None = None
+        super().__init__(path, busy_s)
 
     def _open(self, path: Path, busy_s: float) -> Database:
-        return open_for_writing(path, busy_s)
+        db = open_for_writing(path, busy_s)
+        with reported(path):
+            db.execute(_NAMES_HOST, (self._host,))
+        return db
+
+    def begin_anew(self) -> Path:
+        """Set the damaged file aside and go on in a new one; return where the damaged one is.
+
+        Raises StoreError when one of both cannot be done now: to be called again, later.
+        """
+        self.close()
+        if self._aside is None:
+            self._aside = set_aside(self._path, time.time())
+        self._db = self._open(self._path, self._busy_s)
+        aside, self._aside = self._aside, None
+        return aside
 
     def append(self, batch: Batch) -> None:
         """Write the whole batch in one transaction; writing it twice changes only the ledger."""

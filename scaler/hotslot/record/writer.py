@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 from hotslot.model import Lease, Placement
 from hotslot.record.batch import Batch, LeaseDecision
@@ -26,8 +27,9 @@ class Writer:
     """Opens and closes leases in memory, and has all records written by a thread of its own.
 
     Why in memory: docs/decisions/0001-leases-open-in-memory.md. The store belongs to the
-    writer from now on; samples of ended leases are thinned to ``points``. ``state`` and
-    ``flush`` are for any thread; the rest is for one, the loop's.
+    writer from now on; samples of ended leases are thinned to ``points``. ``set_aside``:
+    where a file is that was found damaged before. ``state`` and ``flush`` are for any thread; the
+    rest is for one, the loop's.
     """
 
     def __init__(
@@ -38,11 +40,12 @@ class Writer:
         bound: int = BOUND_SAMPLES,
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
+        set_aside: Path | None = None,
     ) -> None:
         history = chain(store.each_closed_lease(REMEMBERED), store.open_leases())
         self._known = KnownLeases(history, store.last_lease_id())
         self._decided: dict[str, tuple[int | None, int, int]] = {}
-        self._pump = Pump(store, points, bound, first_retry_s, clock)
+        self._pump = Pump(store, points, bound, first_retry_s, clock, set_aside)
 
     def start(self) -> None:
         """Start the thread."""

@@ -94,6 +94,7 @@ class RecordStatus:
     lost_samples: int = 0
     refused_records: int = 0
     last_error: str = ""
+    set_aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,8 @@ def _record_line(record: RecordStatus) -> Text:
         line.append(f", {many(record.refused_records, 'record')} refused")
     if record.last_error:
         line.append(f": {plain(record.last_error)}")
+    if record.set_aside:
+        line.append(f"; begun anew, the damaged file is {plain(record.set_aside)}", style="red")
     return line
 
 
