@@ -74,6 +74,11 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return max(dist.glob("hotslot_*_amd64.deb"), key=lambda package: package.stat().st_mtime)
 
 
+@pytest.fixture(scope="module")
+def newer_deb(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_higher_version(deb, tmp_path_factory.mktemp("newer"))
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def host(
     request: pytest.FixtureRequest, deb: Path, tmp_path_factory: pytest.TempPathFactory
@@ -100,12 +105,10 @@ def test_as_installed_it_is_off_and_its_directories_are_there(host: Host) -> Non
 
 def test_a_configuration_that_cannot_be_used_is_said_once(host: Host) -> None:
     host.systemctl("start", UNIT, code=1)
-    assert host.show("ActiveState") == "failed"
+    assert host.show("ActiveState") == "failed", "not about to be tried again"
     assert host.show("ExecMainStatus") == "2"
     assert "workers is empty" in host.journal()
-    time.sleep(3)
     assert host.show("NRestarts") == "0"
-    assert host.show("ActiveState") == "failed"
 
 
 def test_an_address_that_comes_late_is_waited_for(host: Host) -> None:
@@ -181,7 +184,7 @@ def test_root_and_operators_see_figures_and_others_are_told_why_not(host: Host) 
     ask = ["/usr/bin/hotslot", "status", "--json"]
     for user in ("root", "ann"):
         shown = json.loads(host.root.run("runuser", "-u", user, "--", *ask).stdout)
-        assert [worker["name"] for worker in shown["workers"]] == ["w1"], user
+        assert [worker["worker"] for worker in shown["workers"]] == ["w1"], user
     refused = host.root.run("runuser", "-u", "bob", "--", *ask, code=3).stderr
     assert "you may not ask the agent" in refused
 
@@ -189,10 +192,10 @@ def test_root_and_operators_see_figures_and_others_are_told_why_not(host: Host) 
 def test_a_killed_agent_is_started_anew_each_time(host: Host) -> None:
     pid = host.show("MainPID")
     began = time.monotonic()
-    for _ in range(6):
+    for _ in range(3):
         host.systemctl("kill", "--kill-whom=main", "--signal=KILL", UNIT)
         pid = host.started_anew(pid, WITHIN_S)
-    assert time.monotonic() - began > 6, "RestartSec= is a second"
+    assert time.monotonic() - began > 3, "RestartSec= is a second"
     assert "w1" in host.root.run("hotslot", "status").stdout
 
 
@@ -213,6 +216,8 @@ def test_old_rows_go_by_the_timer(host: Host) -> None:
     host.systemctl("start", "hotslot-prune.service")
     assert host.show("Result", "hotslot-prune.service") == "success"
     assert "0 leases are gone" in host.journal("hotslot-prune.service")
+    stamp = host.root.path / "var/lib/systemd/timers/stamp-hotslot-prune.timer"
+    assert stamp.exists(), "what a purge has to take along"
     assert host.show("ActiveState") == "active"
 
 
@@ -231,22 +236,18 @@ def test_the_exposure_is_what_the_docs_say(host: Host) -> None:
 
 
 def test_stopping_ends_it_in_order_and_leaves_workers_sockets(host: Host) -> None:
-    worker = host.root.path / "var/lib/hotslot"
-    assert worker.is_dir()
     host.root.run("mkfifo", "/run/hotslot/qmp/w1.sock")
     began = time.monotonic()
     host.systemctl("stop", UNIT)
     assert time.monotonic() - began < 30
     assert (host.show("Result"), host.show("ExecMainStatus")) == ("success", "0")
-    assert host.root.run("ls", "/run/hotslot", "/run/hotslot/qmp").stdout.split() == [
-        "/run/hotslot:", "qmp", "/run/hotslot/qmp:", "w1.sock",
-    ]  # fmt: skip
+    assert host.root.run("ls", "/run/hotslot/qmp").stdout == "w1.sock\n"
 
 
-def test_an_upgrade_starts_the_agent_anew(host: Host, deb: Path, tmp_path: Path) -> None:
+def test_an_upgrade_starts_the_agent_anew(host: Host, newer_deb: Path) -> None:
     host.systemctl("start", UNIT)
     pid = host.show("MainPID")
-    host.root.install(with_higher_version(deb, tmp_path))
+    host.root.install(newer_deb)
     host.started_anew(pid, WITHIN_S)
     assert host.systemctl("is-enabled", UNIT) == "enabled"
     assert host.systemctl("is-enabled", "hotslot-prune.timer") == "enabled"
@@ -255,7 +256,7 @@ def test_an_upgrade_starts_the_agent_anew(host: Host, deb: Path, tmp_path: Path)
 def test_a_removal_stops_and_a_purge_leaves_nothing(host: Host) -> None:
     assert host.systemctl("is-system-running") == "running", host.systemctl("--failed")
     host.root.run("dpkg", "--remove", "hotslot")
-    assert host.root.run("pgrep", "-u", "hotslot", code=1).stdout == ""
+    assert host.root.run("find", "/proc", "-maxdepth", "1", "-user", "hotslot").stdout == ""
     assert host.show("LoadState") == "not-found"
     wants = host.root.path / "etc/systemd/system"
     assert not list(wants.glob("*/hotslot*"))
