@@ -112,8 +112,11 @@ class BootedRoot(Root):
 
     def _is_up(self) -> bool:
         try:
+            # Before it has changed its root, a command would be the machine's.
+            if not Path(f"/proc/{self.pid1}/root").samefile(self.path):
+                return False
             asked = self.argv("systemctl", "is-system-running")
-        except IndexError:
+        except (IndexError, FileNotFoundError):
             return False
         answer = subprocess.run(asked, capture_output=True, text=True, check=False)
         return answer.stdout.strip() in {"running", "degraded"}

@@ -1,6 +1,7 @@
 # Usage: boot.sh ROOT HIERARCHY…
 # Process 1 of new namespaces: makes of a root file system what a container's systemd expects, and
 # becomes it. A HIERARCHY of cgroups is TYPE:OPTIONS:DIRECTORY, with the directory below /sys/fs/cgroup.
+set -eu
 root=$1
 shift
 mount --make-rprivate /
