@@ -19,6 +19,9 @@ import pytest
 from live.package_root import PATH, SUITES, Root, build, clean_root, with_higher_version
 from testbed.cache import cache_dir
 
+pytestmark = pytest.mark.timeout(1800)
+"""A busy machine builds the packages for minutes, and one test waits for another's."""
+
 VENV = "/usr/lib/hotslot/venv/lib"
 CONFIG = """\
 workers: [{name: w1, ceiling: 4}]

@@ -16,6 +16,9 @@ from live.booted_root import BootedRoot
 from live.cluster import eventually
 from live.package_root import SUITES, TREE, build, with_higher_version
 
+pytestmark = pytest.mark.timeout(1800)
+"""A busy machine builds the packages for minutes, and one test waits for another's."""
+
 SETTINGS = """\
 workers: [{name: w1, ceiling: 4}]
 driver: {name: qemu, qmp_socket: "/run/hotslot/qmp/{vm}.sock"}
