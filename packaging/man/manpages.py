@@ -82,8 +82,9 @@ Show the version and exit.
 SIGTERM and SIGINT end the agent in order: it writes the end of the record, and leaves VMs and jobs
 as they are.
 .SH EXIT STATUS
-0 after a signal; 2 when it cannot start: the configuration cannot be used, an address cannot be
-listened on, another agent uses the same record or VMs. The last line says which.
+0 after a signal; 1 when it cannot start now: an address cannot be listened on, another agent uses
+the same record or VMs; 2 when its configuration cannot be used, after which its unit does not start
+it again. The last line says which.
 """
 
 

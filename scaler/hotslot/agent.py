@@ -251,15 +251,17 @@ async def _until_signalled(
 
 
 def main() -> None:
-    """Start hotslotd; exit 2 when the configuration cannot be used."""
+    """Start hotslotd; exit 2 when its configuration cannot be used, 1 when it cannot start now."""
     parser = argparse.ArgumentParser(prog="hotslotd", description="The agent of one host.")
     parser.add_argument(
         "--config", "-c", type=Path, default=DEFAULT_PATH, help="default: %(default)s"
     )
     parser.add_argument("--version", action="version", version=f"hotslotd {__version__}")
     arguments = parser.parse_args()
+    code = 2
     try:
         config = load(arguments.config)
+        code = 1
         logging.basicConfig(
             level=config.agent.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -278,7 +280,7 @@ def main() -> None:
     except* HotslotError as group:
         for error in _leaves(group):
             print(f"hotslotd: {error}", file=sys.stderr)  # noqa: T201 - before logging is there
-        raise SystemExit(2) from None
+        raise SystemExit(code) from None
 
 
 def _leave_alone_what_stays() -> None:

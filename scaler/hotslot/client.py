@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,10 @@ def ask(socket: Path, path: str, limit_s: float = ANSWER_S) -> dict[str, Any]:
     try:
         return asyncio.run(_get(socket, path, limit_s))
     except PermissionError as error:
-        raise AgentUnreachable(
-            f"you may not ask the agent at {socket}: "
-            + (error.strerror or str(error) or "no permission")
-            + "; agent.socket_readers and the groups beside it say who may (docs/security.md)"
-        ) from error
+        raise _refused(socket, error) from error
     except (aiohttp.ClientConnectorError, OSError) as error:
+        if getattr(error, "errno", None) == errno.EACCES:
+            raise _refused(socket, error) from error
         raise AgentUnreachable(
             f"no agent answers at {socket} ({_reason(error)}); start it: systemctl start hotslotd"
         ) from error
@@ -49,6 +48,15 @@ async def _get(socket: Path, path: str, limit_s: float) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("not an object")  # noqa: TRY004 - an answer, not an argument
     return found
+
+
+def _refused(socket: Path, error: OSError) -> AgentUnreachable:
+    """Return what a user is told whom the socket's mode or the agent refuses."""
+    return AgentUnreachable(
+        f"you may not ask the agent at {socket}: "
+        + (error.strerror or str(error) or "no permission")
+        + "; agent.socket_readers and the groups beside it say who may (docs/security.md)"
+    )
 
 
 def _reason(error: BaseException) -> str:

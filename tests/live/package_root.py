@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,9 @@ _ENTER = """
 mount --make-rprivate / && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev"
 cd / && exec chroot "$0" "$@"
 """
+_LEAVES = ("/var/lib/dpkg/", "/var/log/", "/var/cache/", "/tmp/", "/proc", "/dev", "/etc/.pwd.lock")
+"""Where a package manager leaves traces of its own."""
+_BACKUPS = {f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow")}
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -63,15 +67,32 @@ class Root:
     def install(self, *packages: Path) -> str:
         """Install .deb files; their dependencies are there."""
         for package in packages:
-            shutil.copy(package, self.path / "tmp")
-        names = [f"/tmp/{package.name}" for package in packages]
+            shutil.copy(package, self.path / "var/cache")
+        names = [f"/var/cache/{package.name}" for package in packages]
         return self.run("dpkg", "--install", *names).stdout
 
     def files(self) -> dict[str, str]:
-        """Return every file and directory with its kind, and what distinguishes it."""
+        """Return what there is but a package manager's own, with what distinguishes it."""
         look = ["find", "/", "-xdev", "-printf", r"%p\t%y %m %U:%G %l\n"]
         lines = self.run(*look).stdout.splitlines()
-        return dict(line.split("\t", 1) for line in lines)
+        return {
+            name: kind
+            for name, kind in (line.split("\t", 1) for line in lines)
+            if not name.startswith(_LEAVES) and name not in _BACKUPS and "/__pycache__" not in name
+        }
+
+
+def build(into: Path, *packages: str) -> Path:
+    """Build packages, as `make deb` and `make rpm` do; return the directory with copies of them.
+
+    One build at a time: it replaces what is in dist/.
+    """
+    with (TREE / "packaging/build.sh").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        script = ["sh", "packaging/build.sh", *packages]
+        subprocess.run(script, cwd=TREE, check=True, stdin=subprocess.DEVNULL)
+        shutil.copytree(TREE / "dist", into, dirs_exist_ok=True)
+    return into
 
 
 def with_higher_version(package: Path, into: Path) -> Path:
