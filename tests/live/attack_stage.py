@@ -219,4 +219,3 @@ class Attacked(CondorCluster):
         finally:
             self.bed.run(["scancel", job], user="root")
             self.wait_gone(job)
-        self.wait_settled(120)

@@ -94,6 +94,7 @@ def test_users_of_the_host_see_their_own_jobs_and_change_nothing(attacked: Attac
         assert sizes(cluster) == before
         for job in (alices, bobs):
             assert cluster.leases(job)[0].lease.closed_at is None
+    cluster.wait_settled(120)
     assert "Traceback" not in cluster.log.read_text()
 
 
@@ -256,6 +257,7 @@ def test_root_in_a_worker_may_poke_and_learns_and_changes_nothing(attacked: Atta
         (row,) = cluster.leases(job)
         assert row.lease.closed_at is None
         began = time.time()
+    cluster.wait_settled(120)
     (row,) = cluster.leases(job)
     assert row.lease.closed_at is not None
     assert row.lease.closed_at > began, "no second is lost by what others said"
@@ -364,6 +366,7 @@ def test_root_in_a_worker_who_moves_its_cpus_is_counted_from_outside(attacked: A
         w1.exec(["sh", "-c", f"echo 1 >{cpu}3/firmware_node/eject"], check=False)
         eventually(lambda: len(w1.plugged()) == 3, 30, "the guest gave one up", cluster.explain)
         eventually(lambda: len(w1.plugged()) == 4, 90, "it is put right", cluster.explain)
+    cluster.wait_settled(120)
     job = cluster.sbatch("-w", "w1", "-c4", wrap="nproc")
     cluster.wait_gone(job)
     assert (cluster.home() / f"slurm-{job}.out").read_text().split() == ["4"]
