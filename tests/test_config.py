@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -58,6 +59,31 @@ def test_every_problem_is_reported_at_once_with_its_path() -> None:
     assert "did you mean 'limits'?" in found["limitz"]
     assert {"workers[1].name", "driver.name", "scheduler", "agent.interval_s"} <= found.keys()
     assert "with a port" in found["agent.listen"]
+
+
+HOSTILE = [
+    "w1\n",
+    "a b",
+    "../w1",
+    "--help",
+    ".",
+    "$(id)",
+    "w\0",
+    "w" * 64,
+    "'",
+    "<b>",
+    "\u1e811",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("key", ["name", "vm", "scheduler"])
+def test_a_hostile_name_of_a_vm_or_worker_is_refused(key: str, name: str) -> None:
+    worker = json.dumps({"name": "w1", "ceiling": 4, key: name})
+    found = problems_of(LEAST.replace("{name: w1, ceiling: 4}", worker))
+    assert found.keys() == {f"workers[0].{key}"}
+    assert all(what.isprintable() for what in found.values())
 
 
 TWO = LEAST.replace("{name: slurm}", "[{name: slurm}, {name: htcondor}]")

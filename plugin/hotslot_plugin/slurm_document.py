@@ -87,7 +87,13 @@ class Part:
 
 
 def parse(text: str | bytes) -> Part:
-    """Parse a JSON document; SchedulerError when it is none, or not an object."""
+    """Parse a JSON document; SchedulerError when it is none, or not an object.
+
+    Slurm passes bytes of users' names of jobs on as they are: those that are no UTF-8 are replaced,
+    else one job would hide all others.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
     try:
         document = Part(json.loads(text, parse_constant=_refuse_constant), "")
     except (ValueError, RecursionError) as error:

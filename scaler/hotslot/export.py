@@ -8,6 +8,7 @@ seconds, amounts core-seconds, as in the views ``lease_log`` and ``event_log``. 
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from hotslot.out_file import open_out
 from hotslot.record.history import History
 
 PIECE = 10_000
@@ -102,7 +104,7 @@ def _write_csv(
         file = (
             sys.stdout
             if path is None
-            else stack.enter_context(path.open("w", newline="", encoding="utf-8"))
+            else stack.enter_context(io.TextIOWrapper(open_out(path), encoding="utf-8", newline=""))
         )
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
@@ -121,7 +123,7 @@ def _write_parquet(
     assert path is not None  # noqa: S101 (the command asks for one)
     schema = pa.schema([(name, _type(pa, name)) for name in names])
     written = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with open_out(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for piece in pieces:
             columns = [
                 pa.array(column, type=field.type)

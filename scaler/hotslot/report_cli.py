@@ -351,6 +351,6 @@ def _page(history: History, asked: Asked, target: Path) -> None:
     began = time.monotonic()
     with patience("writing the page"):
         text = page(history, asked, time.time())
-        target.write_text(text, encoding="utf-8")
+        write(text.encode(), target)
     took_s = time.monotonic() - began
     click.echo(f"{target}: {len(text.encode()) / 2**20:.2f} MiB in {took_s:.1f} s", err=True)

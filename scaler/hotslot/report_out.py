@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hotslot.out_file import open_out
 
 if TYPE_CHECKING:
     from hotslot.report.sheet import Sheet
@@ -35,14 +38,15 @@ def _table(sheet: Sheet, output: Path | None) -> None:
     if output is None:
         plain_console().print(as_text(sheet))
         return
-    with output.open("w", encoding="utf-8") as stream:
+    with io.TextIOWrapper(open_out(output), encoding="utf-8") as stream:
         plain_console(stream).print(as_text(sheet))
 
 
 def write(text: bytes, output: Path | None) -> None:
     """Write into a file, or to standard output."""
     if output is not None:
-        output.write_bytes(text)
+        with open_out(output) as file:
+            file.write(text)
         return
     sys.stdout.buffer.write(text)
     sys.stdout.flush()

@@ -230,6 +230,12 @@ def test_without_an_allocation_the_cpus_are_split_evenly(resources: object) -> N
     assert [(p.worker, p.cpus) for p in found] == [("w1", 3), ("w2", 2)]
 
 
+def test_a_name_that_is_no_utf8_hides_no_job() -> None:
+    raw = b'{"jobs": [{"name": "caf\xe9"}, {"name": "\xff\x80"}, {"name": "train"}]}'
+    found = [one["name"].text() for one in parse(raw)["jobs"].items()]
+    assert found == ["caf\ufffd", "\ufffd\ufffd", "train"]
+
+
 def test_text_is_made_harmless() -> None:
     [one] = told(job(name="a\x1b[31m\n" + "x" * 1000, user_name="al\u202eice"))
     assert one.name.startswith("a [31m x")

@@ -16,6 +16,7 @@ import click
 
 from hotslot.decide.policies import build
 from hotslot.errors import ConfigError, Problem
+from hotslot.out_file import open_out
 
 if TYPE_CHECKING:
     from hotslot.decide.policy import Lawful
@@ -188,7 +189,8 @@ def _each(
         _note(path, why)
     rows = [figures(name, parts) for name, parts in done.items()]
     if svg_path:
-        svg_path.write_text(picture(rows), encoding="utf-8")
+        with open_out(svg_path) as file:
+            file.write(picture(rows).encode())
     if json_:
         only = [row.as_json() for row in rows if row.policy in policies]
         click.echo(json.dumps(only, indent=2, allow_nan=False))

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from hotslot.out_file import open_out
 from hotslot.replay.columns import Floats
 
 PIECE = 1_000_000
@@ -25,7 +26,8 @@ class TraceSet:
         self._path = path
         schema = [("job", pa.int64()), ("k", pa.int32()), ("cores", pa.float32())]
         self._schema = pa.schema(schema)
-        self._writer = pq.ParquetWriter(path / "samples.parquet", self._schema)
+        self._file = open_out(path / "samples.parquet")
+        self._writer = pq.ParquetWriter(self._file, self._schema)
         self._jobs: list[dict[str, Any]] = []
         self._waiting: list[tuple[int, Floats]] = []
         self._samples = 0
@@ -49,6 +51,7 @@ class TraceSet:
                 self._write_jobs()
         finally:
             self._writer.close()
+            self._file.close()
 
     def add(
         self, cores: Floats, *, cap: int, dt: float, start: float, name: str, app: str = ""
@@ -99,4 +102,5 @@ class TraceSet:
                 ("start", pa.float64()),
             ]
         )
-        pq.write_table(pa.Table.from_pylist(self._jobs, schema=schema), self._path / "jobs.parquet")
+        with open_out(self._path / "jobs.parquet") as file:
+            pq.write_table(pa.Table.from_pylist(self._jobs, schema=schema), file)
