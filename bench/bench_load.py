@@ -34,7 +34,8 @@ def table(found: Found) -> str:
     ]
     lines = [f"{name:<32}{a:>9}{b:>9}{c:>9}{d:>9}" for name, a, b, c, d in rows]
     lines += [
-        f"memory {found.rss_mb[0]:.1f} -> {found.rss_mb[1]:.1f} MB (limit {RSS_MB:g}), "
+        f"memory {found.rss_mb[0]:.1f} -> {found.rss_mb[1]:.1f} MB (limit {RSS_MB:g}), of which "
+        f"{found.own_mb:.1f} are no pages of files; "
         f"descriptors {found.descriptors[0]} -> {found.descriptors[1]}",
         f"a second of the agent: loop {used.loop_s / seconds * 1e3:.0f} ms of CPU, other threads "
         f"{used.others_s / seconds * 1e3:.0f} ms; the loop waited for a core "

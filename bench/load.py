@@ -107,12 +107,16 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was measured over ``span_s``; ``rss_mb`` and ``descriptors`` at its begin and end."""
+    """What was measured over ``span_s``; ``rss_mb`` and ``descriptors`` at its begin and end.
+
+    ``own_mb`` of the resident memory at the end are no pages of files.
+    """
 
     span_s: float
     cycles: tuple[Cycle, ...]
     usage: Usage
     rss_mb: tuple[float, float]
+    own_mb: float
     descriptors: tuple[int, int]
     answers: dict[int, int]
     answer_s: tuple[float, ...]
@@ -315,6 +319,12 @@ def rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def own_mb(pid: int) -> float:
+    """Return what of that is no page of a file, which the kernel could drop or others share."""
+    resident, of_files = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    return (resident - of_files) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def descriptors(pid: int) -> int:
     """Return how many descriptors a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -351,6 +361,7 @@ async def measured(load: Load, where: Path, pid: int, config: Path, plan: Plan) 
             tuple(cycles(diary))[skipped:],
             Usage(*(new - old for old, new in zip(used, after, strict=True))),
             (rss, rss_mb(pid)),
+            own_mb(pid),
             (fds, descriptors(pid)),
             dict(pokes.answers),
             tuple(pokes.answer_s),
