@@ -2,13 +2,16 @@
 
 The bindings block for as long as a daemon is silent, hold the interpreter's lock meanwhile, and
 print what they like: all that must happen to somebody else than the agent. Run by ``condor_pool``
-as ``condor_child.py [CONDOR_CONFIG]``. This module alone imports htcondor2 (or htcondor, where
-only that exists). Measured with htcondor2 25.14.1 and daemons of 23.9.6:
+as ``condor_child.py [CONDOR_CONFIG]``, by its path: the interpreter that has the bindings, 3.9 or
+newer, may not have hotslot. This module alone imports htcondor2 (or htcondor, where only that
+exists: 23.0 and before). Measured with htcondor2 25.14.1 and daemons of 23.9.6:
 
 - ``Collector(location).query`` asks the daemon at the location itself, as condor_status -direct:
   1 ms. A frozen one takes QUERY_TIMEOUT, one that is gone 1 ms; both raise HTCondorException.
 - ``Schedd.edit`` of job ids returns their number even where nothing was changed, for want of
   authority or because the job is gone: who edits must read back.
+- The old htcondor (23.0.28) has no ping of its own and does not list users; its settings cannot be
+  deleted, and an ad within an ad is a dict.
 - An attribute whose text is not UTF-8 raises UnicodeDecodeError when it is read; others do not.
 """
 
@@ -110,10 +113,12 @@ class Bindings:
 
     def identity(self, question: dict[str, Any]) -> object:
         """Return who this process is to a schedd, and whether the schedd has a record of it."""
-        at = self._location(question)
+        at, schedd = self._location(question), self.htcondor.Schedd(self._location(question))
+        if not hasattr(schedd, "queryUserAds"):  # the old bindings: not to be told
+            ping = self.htcondor.SecMan().ping
+            return {"user": str(ping(at, "WRITE").get("MyRemoteUserName", "")), "known": True}
         user = str(self.htcondor.ping(at, "WRITE").get("MyRemoteUserName", ""))
-        known = [ad.get("User") for ad in self.htcondor.Schedd(at).queryUserAds()]
-        return {"user": user, "known": user in known}
+        return {"user": user, "known": user in [ad.get("User") for ad in schedd.queryUserAds()]}
 
     def settings(self, question: dict[str, Any]) -> object:
         """Return a daemon's own settings; one that it has not is left out."""
@@ -132,10 +137,10 @@ class Bindings:
             yield
         finally:
             for name, value in before.items():
-                if value is None:
+                if value is None and hasattr(self.htcondor.param, "__delitem__"):
                     del self.htcondor.param[name]
-                else:
-                    self.htcondor.param[name] = str(value)
+                else:  # empty counts as not set
+                    self.htcondor.param[name] = str(value or "")
 
     def _location(self, question: dict[str, Any]) -> object:
         known = {"MyAddress": question["at"], "CondorVersion": "", "Name": "", "Machine": ""}
@@ -164,7 +169,7 @@ class Bindings:
                 values[name] = None
                 continue
             values[name] = self.plain(value)
-            if isinstance(value, bool | int | float):
+            if isinstance(value, (bool, int, float)):
                 literals[name] = value
         for name, expression in expressions.items():
             values[name] = self._evaluated(expression, literals)
@@ -183,7 +188,7 @@ class Bindings:
         """Return a literal as a value of JSON, times as epoch s; None for what is none."""
         if value is None or isinstance(value, self.classad.Value) or depth > DEPTH:
             return None
-        if isinstance(value, bool | int):
+        if isinstance(value, (bool, int)):
             return int(value) if abs(value) < 2**63 and not isinstance(value, bool) else value
         if isinstance(value, float):
             return value if math.isfinite(value) else None
@@ -193,7 +198,7 @@ class Bindings:
             return value.timestamp()
         if isinstance(value, list):
             return [self.plain(element, depth + 1) for element in value[:LIST_LENGTH]]
-        if isinstance(value, self.classad.ClassAd):
+        if isinstance(value, (self.classad.ClassAd, dict)):
             return self._plain_nested(value, depth)
         return None
 
@@ -245,4 +250,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # this folder: its modules are no business of the bindings
     main()

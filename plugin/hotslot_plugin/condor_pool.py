@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from hotslot.errors import SchedulerError, SchedulerUnavailable
@@ -16,6 +17,9 @@ from hotslot_plugin.child_process import Child, ChildFailed
 from hotslot_plugin.condor_ad import Ad
 from hotslot_plugin.condor_settings import Settings
 from hotslot_plugin.condor_slot import SLOT, Startd, startd_of
+
+CHILD = Path(__file__).with_name("condor_child.py")
+"""Run by its path: another interpreter that has the bindings does not have this package."""
 
 STARTD_S = 4.0
 """Longest wait for one startd: those that answer take milliseconds."""
@@ -265,7 +269,7 @@ class Pool:
 def bindings(settings: Settings) -> Child:
     """Return the process that holds the bindings; it is started by the first question."""
     python = settings.python or sys.executable
-    argv = [*settings.command, python, "-m", "hotslot_plugin.condor_child", settings.config]
+    argv = [*settings.command, python, str(CHILD), settings.config]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("_CONDOR_")}
     return Child(argv, settings.timeout_s, {**environment, "LC_ALL": "C.UTF-8", "TZ": "UTC"})
 

@@ -90,10 +90,11 @@ class CondorStage(CondorWords):
             self._keep(name, jobs)
         return self._current
 
-    def scheduler(self, scene: str = "") -> HTCondor:
+    def scheduler(self, scene: str = "", python: str = "") -> HTCondor:
         """Connect to the testbed's pool from outside its namespaces."""
         enter = ["nsenter", "-t", str(self.bed.namespaces.pid1), "-n"]
         settings = {"config": str(self.bed.condor_config), "command": enter, "timeout_s": 30.0}
+        settings["python"] = python
         asker: Asker = bindings(parse(settings))
         record = os.environ.get("HOTSLOT_RECORD")
         if record and scene and not Path(record, scene).exists():

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from builders import run_summary
+from hotslot.model import Placement
 from hotslot_plugin.condor_runs import RUNS, TOTALS
 from live.cluster import eventually
 from live.condor_stage import CONF, SUBMIT_CONF, WORKER_CONF, CondorStage
 from plugin.condor_conformance import CondorConformance
 from plugin.conformance import RequeueConformance
 from testbed import Testbed
+from testbed.cache import Artifact
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,57 @@ def test_figures_are_in_the_history_of_a_removed_job(stage: CondorStage) -> None
     found = [float(word) for word in _shown(stage, "condor_history", one.job_id, *TOTALS)]
     assert found == [4, 270, 150, 3.9, 2]
     stage.clear()
+
+
+OLD_BINDINGS = "23.0.28"
+"""The last that PyPI has without htcondor2."""
+
+
+@pytest.fixture(scope="module")
+def old_python() -> str:
+    """An interpreter with the bindings' old names, and without hotslot."""
+
+    def build(path: Path, lock: int) -> None:
+        venv = [sys.executable, "-m", "venv", str(path)]
+        pip = [str(path / "bin/pip"), "install", "-q", f"htcondor=={OLD_BINDINGS}"]
+        for command in (venv, pip):
+            subprocess.run(command, check=True, pass_fds=[lock], timeout=600)
+
+    recipe = f"{OLD_BINDINGS} {sys.version}"
+    return str(Artifact("condor-old-bindings", recipe, build).ensure() / "bin/python")
+
+
+def test_the_bindings_of_old_names_say_the_same(stage: CondorStage, old_python: str) -> None:
+    scene = stage.scene("queued")
+    new, old = stage.scheduler(), stage.scheduler(python=old_python)
+    ids = list(scene.jobs.values())
+    try:
+        for asked in ([], ids):
+            told = [_without_share(one.placements(stage.workers, asked)) for one in (old, new)]
+            assert told[0] == told[1] != []
+        assert old.conditions(stage.workers) == new.conditions(stage.workers)
+        assert old.queue(stage.workers) == new.queue(stage.workers)
+        old.offer({"c1": 4, "c2": 4})
+        [one] = scene.of("one")
+        old.write_back([run_summary(one, held=260)])
+        old.write_back([run_summary(one, held=270)])
+        found = [float(word) for word in _shown(stage, "condor_q", one.job_id, *TOTALS)]
+        assert found == [4, 270, 150, 3.9, 2]
+        checks = [list(each.check(stage.workers, 60)) for each in (old, new)]
+        assert checks[0][1:] == checks[1][1:], "the first tells the bindings' version"
+        assert "bindings 23.0" in checks[0][0].found
+        old.requeue(one)
+        matches = partial(_shown, stage, "condor_q", one.job_id, "JobStatus", "NumJobMatches")
+        eventually(lambda: matches() in (["1", "1"], ["2", "2"]), 120, "its first run is over")
+    finally:
+        old.close()
+        new.close()
+        stage.clear()
+
+
+def _without_share(found: Sequence[Placement]) -> list[Placement]:
+    """Fair shares are asked for now and then, not with each question."""
+    return [replace(placement, fair_share=None) for placement in found]
 
 
 def test_forged_figures_are_overwritten(stage: CondorStage) -> None:

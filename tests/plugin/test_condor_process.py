@@ -11,7 +11,7 @@ import pytest
 from hotslot.errors import SchedulerError, SchedulerUnavailable
 from hotslot_plugin.child_process import Child
 from hotslot_plugin.condor import HTCondor, connect
-from hotslot_plugin.condor_pool import Pool, bindings, failure
+from hotslot_plugin.condor_pool import CHILD, Pool, bindings, failure
 from hotslot_plugin.condor_settings import Settings, parse
 
 FAKE = Path(__file__).resolve().parents[1] / "fakes" / "condor_child.py"
@@ -105,7 +105,15 @@ def test_wrong_settings_are_refused_by_name(settings: dict[str, object], words: 
 def test_the_configuration_is_given_past_sudo() -> None:
     """sudo drops CONDOR_CONFIG from the environment."""
     child = bindings(parse({"config": "/etc/x", "command": ["sudo", "-n"], "python": "/py"}))
-    assert child._argv == ["sudo", "-n", "/py", "-m", "hotslot_plugin.condor_child", "/etc/x"]
+    assert child._argv == ["sudo", "-n", "/py", str(CHILD), "/etc/x"]
+
+
+def test_an_interpreter_without_hotslot_will_do() -> None:
+    """It needs the bindings and nothing else: what it misses here is those."""
+    child = Child([sys.executable, "-I", "-S", str(CHILD)], 30)
+    with pytest.raises(SchedulerUnavailable, match="No module named 'htcondor'"):
+        child.ask({"ask": "collector", "limit_s": 5})
+    child.close()
 
 
 def test_a_failed_look_up_is_never_an_answer() -> None:
