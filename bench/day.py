@@ -7,6 +7,7 @@ time leaps (tests/simulated_day.py). Takes some minutes of CPU. Exits 1 when any
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--hours", type=int, default=24)
     hours = parser.parse_args().hours
     known.REMEMBERED = REMEMBERED
+    logging.disable(logging.WARNING)  # a silent scheduler is told each time
     with tempfile.TemporaryDirectory(prefix="hotslot-day-") as name:
         looks = lived(Path(name) / "hotslot.db", seconds=hours * 3600)
     each = 3600 // LOOK_S
