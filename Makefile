@@ -26,7 +26,7 @@ unit: .venv/.ready ## the fast tests alone
 live: .venv/.ready ## the tests with real daemons and virtual machines
 > PYTHONPATH=tests $(PY) -m testbed build
 > PYTHONPATH=tests $(PY) -m vbox build
-> $(PY) -m pytest -n 2 --dist loadfile --durations 15 -m "live and not alone"
+> $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 -m "live and not alone"
 > $(PY) -m pytest --durations 15 -m "live and alone"
 
 test: check live ## everything; what CI runs

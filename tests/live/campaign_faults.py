@@ -99,6 +99,17 @@ def _in_worker(daemon: str) -> Fault:
     return kill
 
 
+def _frozen(daemon: str) -> Fault:
+    """On the worker that is named, else on the controller."""
+
+    def freeze(cluster: CampaignCluster, fault: PlannedFault) -> None:
+        where = cluster.bed.worker(fault.worker) if fault.worker else cluster.bed
+        with where.frozen(daemon):
+            time.sleep(fault.seconds)
+
+    return freeze
+
+
 def _as_soon_as_there_is(kill: Callable[[], None]) -> None:
     deadline = time.monotonic() + FOUND_WITHIN_S
     while True:
@@ -163,14 +174,20 @@ FAULTS: dict[FaultKind, Fault] = {
     FaultKind.AGENT_HANGS: _agent_hangs,
     FaultKind.AGENT_STOPPED: _agent_stopped,
     FaultKind.SLURMCTLD_KILLED: _slurmctld_killed,
+    FaultKind.SLURMCTLD_HANGS: _frozen("slurmctld"),
     FaultKind.SLURMDBD_KILLED: _slurmdbd_killed,
+    FaultKind.SLURMDBD_HANGS: _frozen("slurmdbd"),
     FaultKind.SLURM_HANGS: _slurm_hangs,
     FaultKind.SLURMD_KILLED: _slurmd_killed,
+    FaultKind.SLURMD_HANGS: _frozen("slurmd"),
     FaultKind.SCHEDD_KILLED: _on_controller("schedd"),
+    FaultKind.SCHEDD_HANGS: _frozen("condor_schedd"),
     FaultKind.COLLECTOR_KILLED: _on_controller("collector"),
+    FaultKind.COLLECTOR_HANGS: _frozen("condor_collector"),
     FaultKind.NEGOTIATOR_KILLED: _on_controller("negotiator"),
     FaultKind.SHADOW_KILLED: _on_controller("shadow"),
     FaultKind.STARTD_KILLED: _in_worker("startd"),
+    FaultKind.STARTD_HANGS: _frozen("condor_startd"),
     FaultKind.STARTER_KILLED: _in_worker("starter"),
     FaultKind.VM_HANGS: _vm_hangs,
     FaultKind.VM_KILLED: _vm_killed,

@@ -35,14 +35,20 @@ class FaultKind(StrEnum):
     AGENT_HANGS = "agent hangs"
     AGENT_STOPPED = "agent stopped"
     SLURMCTLD_KILLED = "slurmctld killed"
+    SLURMCTLD_HANGS = "slurmctld hangs"
     SLURMDBD_KILLED = "slurmdbd killed"
+    SLURMDBD_HANGS = "slurmdbd hangs"
     SLURM_HANGS = "scontrol and sacctmgr hang"
     SLURMD_KILLED = "slurmd killed"
+    SLURMD_HANGS = "slurmd hangs"
     SCHEDD_KILLED = "schedd killed"
+    SCHEDD_HANGS = "schedd hangs"
     COLLECTOR_KILLED = "collector killed"
+    COLLECTOR_HANGS = "collector hangs"
     NEGOTIATOR_KILLED = "negotiator killed"
     SHADOW_KILLED = "shadow killed"
     STARTD_KILLED = "startd killed"
+    STARTD_HANGS = "startd hangs"
     STARTER_KILLED = "starter killed"
     VM_HANGS = "VM hangs"
     VM_KILLED = "VM killed"
@@ -69,8 +75,8 @@ SUFFERS = {
 }
 """Of the kinds that are not here, nobody suffers."""
 
-_ON_SLURM = {FaultKind.SLURMD_KILLED}
-_ON_CONDOR = {FaultKind.STARTD_KILLED, FaultKind.STARTER_KILLED}
+_ON_SLURM = {FaultKind.SLURMD_KILLED, FaultKind.SLURMD_HANGS}
+_ON_CONDOR = {FaultKind.STARTD_KILLED, FaultKind.STARTD_HANGS, FaultKind.STARTER_KILLED}
 _ON_ANY = {
     *(FaultKind.VM_HANGS, FaultKind.VM_KILLED),
     *(FaultKind.POKES_FORGED, FaultKind.POKES_FLOOD),
@@ -84,6 +90,12 @@ _LASTS_S = {
     FaultKind.SLURMDBD_KILLED: (2.0, 8.0),
     FaultKind.SLURM_HANGS: (4.0, 14.0),
     FaultKind.SLURMD_KILLED: (0.0, 5.0),
+    FaultKind.SLURMCTLD_HANGS: (3.0, 8.0),
+    FaultKind.SLURMDBD_HANGS: (3.0, 8.0),
+    FaultKind.SLURMD_HANGS: (3.0, 8.0),
+    FaultKind.SCHEDD_HANGS: (3.0, 8.0),
+    FaultKind.COLLECTOR_HANGS: (3.0, 8.0),
+    FaultKind.STARTD_HANGS: (3.0, 8.0),
     FaultKind.VM_HANGS: (3.0, 8.0),
     FaultKind.DISK_FULL: (5.0, 12.0),
 }

@@ -29,6 +29,9 @@ ALONE = (
 )
 """Tests whose figures need the machine for themselves: they run one after the other."""
 
+FIRST = ("test_soak", "test_packages", "test_both_schedulers")
+"""Files that take minutes come first: begun last, one of them would be waited for alone."""
+
 _TAKEN: list[str] = []
 _NOTES: list[str] = []
 
@@ -41,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.alone)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(600))
+    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -412,6 +412,10 @@ in_worker() {{ PYTHONPATH={tests} {python} -m testbed in-worker "$@"; }}
     def start_slurmdbd(self) -> None:
         """Start slurmdbd again."""
         self._controller.start_slurmdbd()
+
+    def frozen(self, daemon: str) -> AbstractContextManager[None]:
+        """Stop a daemon of the controller with SIGSTOP for a while: slurmctld, condor_schedd …"""
+        return self.namespaces.frozen(daemon)
 
     # --- the HTCondor pool --------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import condor_conf
@@ -130,28 +129,16 @@ class CondorPool:
 
     def _kill(self, daemon: str) -> bool:
         """Kill a daemon's processes, wait until they are gone, return whether there were any."""
-        found = set(self._pids(daemon))
+        name = f"condor_{daemon}"
+        found = set(self._namespaces.pids(name))
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while left := found & set(self._pids(daemon)):
+        while left := found & set(self._namespaces.pids(name)):
             if time.monotonic() > deadline:
                 raise TestbedError(f"condor_{daemon} does not die: {left}")
             time.sleep(0.02)
         return bool(found)
-
-    def _pids(self, daemon: str) -> Iterator[int]:
-        """Yield the processes of a daemon on the controller, as the test itself sees them."""
-        name = f"condor_{daemon}"[:15]  # what the kernel keeps
-        namespace = Path(f"/proc/{self._namespaces.pid1}/ns/pid").readlink()
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                comm = (process / "comm").read_text().rstrip("\n")
-                dead = not (process / "cmdline").read_bytes()  # and not reaped yet
-                if comm == name and not dead and (process / "ns/pid").readlink() == namespace:
-                    yield int(process.name)
-            except OSError:
-                continue
 
     # --- asking -------------------------------------------------------------------------------
 

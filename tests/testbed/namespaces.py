@@ -169,6 +169,33 @@ class Namespaces:
                 return int(line.split()[-1])
         raise TestbedError(f"process {process.pid} has no NSpid")
 
+    def pids(self, name: str) -> Iterator[int]:
+        """Yield the processes in here that are called so, as the test itself sees them."""
+        here = Path(f"/proc/{self.pid1}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                comm = (process / "comm").read_text().rstrip("\n")
+                dead = not (process / "cmdline").read_bytes()  # and not reaped yet
+                if comm == name[:15] and not dead and (process / "ns/pid").readlink() == here:
+                    yield int(process.name)
+            except OSError:
+                continue
+
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop the processes that are called so with SIGSTOP, for a while."""
+        found = list(self.pids(name))
+        if not found:
+            raise TestbedError(f"no {name} runs")
+        try:
+            for pid in found:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def _left(self) -> Iterator[str]:
         """Name the processes that are still in the PID namespace, with their states."""
         for entry in Path("/proc").glob("[0-9]*"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import guest_exec
@@ -51,6 +52,15 @@ class Node:
         except TestbedError:
             return False
         return True
+
+    @contextmanager
+    def frozen(self, daemon: str) -> Iterator[None]:
+        """Stop a daemon in the node with SIGSTOP for a while: slurmd, condor_startd …"""
+        self.exec(["pkill", "-STOP", "-x", daemon])
+        try:
+            yield
+        finally:
+            self.exec(["pkill", "-CONT", "-x", daemon])
 
     def kill_slurmd(self) -> None:
         """Kill slurmd in the node; the steps of running jobs live on."""
