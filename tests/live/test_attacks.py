@@ -444,12 +444,17 @@ def _shown_by_commands(cluster: Attacked, jobs: list[str]) -> None:
     rows = list(csv.DictReader(io.StringIO(cluster.hotslot("export", "leases", "-").stdout)))
     with History(cluster.database) as history:
         assert len(rows) == len(history.closed_leases(10_000))
+    account = cluster.leases(jobs[-1])[0].lease.placement.account
+    assert "<script>" in account, "the last job's"
     page = cluster.bed.path / "page.html"
-    cluster.hotslot("report", "cluster", "--html", str(page))
-    text = page.read_text()
-    assert not re.search(r"<script>\s*alert|<img src=x", text)
-    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
-    assert json.loads(data)
+    for only in ((), ("--account", account)):
+        cluster.hotslot("report", "cluster", *only, "--html", str(page))
+        text = page.read_text()
+        assert not re.search(r"<script>\s*alert|<img src=x", text)
+        (data,) = re.findall(
+            r'<script type="application/json" id="data">(.*?)</script>', text, re.S
+        )
+        assert json.loads(data)
     assert "&lt;/script&gt;" in text, "it is there, as a name"
     mail = message_from_string(cluster.hotslot("report", "user", ALICE, "--mail").stdout)
     assert not mail.defects
