@@ -33,6 +33,12 @@ WORDS = {
     FaultKind.DISK_FULL: "its disk is full",
     FaultKind.POKES_FORGED: "a hook is forged",
     FaultKind.POKES_FLOOD: "pokes flood",
+    FaultKind.SLURMCTLD_HANGS: "slurmctld or slurmdbd is stopped",
+    FaultKind.SLURMDBD_HANGS: "slurmdbd is stopped",
+    FaultKind.SLURMD_HANGS: "slurmd is stopped",
+    FaultKind.SCHEDD_HANGS: "the schedd or the collector is stopped",
+    FaultKind.COLLECTOR_HANGS: "the collector is stopped",
+    FaultKind.STARTD_HANGS: "a startd is stopped",
 }
 
 
