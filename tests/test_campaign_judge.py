@@ -165,6 +165,18 @@ def test_a_run_without_a_lease_is_a_problem() -> None:
     assert "one lease a run" in claims(story)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "starts", "fair"), [(6, 1, True), (20, 1, False), (6, 2, False)]
+)
+def test_a_job_that_was_removed_while_it_was_started_needs_no_lease(
+    seconds: float, starts: int, fair: bool
+) -> None:
+    times: dict[str, object] = {"first_start": T0, "ended_at": T0 + seconds, "starts": starts}
+    job = end_of(scheduler="htcondor", state="CANCELLED", runs=(), **times)
+    story = replace(good_story(), jobs=(job,), leases=(), samples={}, ledger=())
+    assert ("one lease a run" not in claims(story)) == fair
+
+
 def test_a_run_with_two_leases_is_a_problem() -> None:
     again = lease_of(2, opened_at=T0 + 16, closed_at=T0 + 17)
     assert "one lease a run" in claims(replace(good_story(), leases=(lease_of(), again)))

@@ -39,6 +39,9 @@ Long, since Slurm lets jobs that ask for less pass one that waits for its QOS's 
 SHORT_S = 5.0
 """A run that was ended by others within this time may have ended before its hook was heard."""
 
+MATCHED_S = 8.0
+"""HTCondor counts a start from the match on: so long it may take until its hook was answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -168,6 +171,8 @@ def _runs_without(job: JobEnd, mine: list[Lease]) -> str:
     if job.scheduler == "htcondor":
         if job.state in ("COMPLETED", "FAILED") and not mine:
             return "it ran, and has no lease"
+        if job.state == "CANCELLED" and job.starts == 1 and _was_brief(job):
+            return ""
         return f"{job.starts} starts, {len(mine)} leases" if job.starts > len(mine) else ""
     for run in job.runs:
         ended = run.ended_at if run.ended_at is not None else run.started_at
@@ -181,6 +186,15 @@ def _runs_without(job: JobEnd, mine: list[Lease]) -> str:
         if own_end and run.state != "NODE_FAIL" and not there:
             return f"its run on {run.worker} has no lease"
     return ""
+
+
+def _was_brief(job: JobEnd) -> bool:
+    """Whether a job of HTCondor may have been removed before its hook was answered: whoever is
+    being removed then gets no lease.
+    """
+    if job.first_start is None or job.ended_at is None:
+        return True
+    return job.ended_at - job.first_start <= MATCHED_S
 
 
 def leases_know_the_end(story: Story) -> Iterator[Problem]:
