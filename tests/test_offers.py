@@ -282,6 +282,20 @@ async def test_a_scheduler_is_told_of_a_limit_once_not_at_every_look() -> None:
 
 
 @in_virtual_time
+async def test_limits_that_change_all_the_time_hold_up_no_other_schedulers() -> None:
+    async with Site(1) as site:
+        told: list[str] = []
+
+        async def tell(name: str) -> bool:
+            told.append(name)
+            return True
+
+        site.offers._tell = tell  # type: ignore[method-assign]
+        await site.run(20)
+        assert told[:4] == ["htcondor", "slurm"] * 2
+
+
+@in_virtual_time
 async def test_a_gate_is_told_its_cpus_and_its_lease() -> None:
     async with Site(1) as site:
         gates = Gates(site.world.loop, site.offers, pokes_per_s=5, monotonic=now)

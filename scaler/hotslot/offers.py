@@ -137,7 +137,7 @@ class Offers:
         self._silent: set[str] = set(desks)
         self._soon = asyncio.Event()
         self._began = monotonic()
-        self._told_at = float("-inf")
+        self._told: dict[str, float] = {}
         self._closed_s = agent_wait_s + CLOSED_S
         self._problems: list[str] = []
         self.problem = ""
@@ -179,11 +179,13 @@ class Offers:
         for key, cpus in step(cores + lent, shares, want).items():
             self._standing[key].want(cpus)
         sharing.offered = sum(one.stands - one.group.used for one in self._standing.values())
-        if self._monotonic() - self._told_at < SOON_S:
+        if self._monotonic() - max(self._told.values(), default=float("-inf")) < SOON_S:
             return  # at most one change of a host a second; the next look is near
-        for name in sorted(self._desks.keys() - self._silent):
+        # Who was told last comes last: limits of one that change all the time hold up no other's.
+        answering = sorted(self._desks.keys() - self._silent)
+        for name in sorted(answering, key=lambda name: self._told.get(name, float("-inf"))):
             if await self._tell(name):
-                self._told_at = self._monotonic()
+                self._told[name] = self._monotonic()
                 break
 
     async def lower(self) -> None:
