@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from hotslot.gates import Gates
 from hotslot.model import Group, Queue, Waiting
 from hotslot.offers import Offers
 from hotslot.pokes import Say
+from hotslot.schedulers import Scheduler
 from test_desk import CountingScheduler
 from test_loop import World, now
 
@@ -25,7 +26,10 @@ CORES = 8
 
 
 class DirectDesk(Desk):
-    """Asks without a thread, so that virtual time can pass."""
+    """Asks without a thread, and by virtual time alone."""
+
+    def __init__(self, scheduler: Scheduler, workers: Sequence[str], *, gap_s: float) -> None:
+        super().__init__(scheduler, workers, gap_s=gap_s, monotonic=now)
 
     async def _ask(self, call: Callable[[], desk_module.T]) -> desk_module.T:
         await asyncio.sleep(0.05)

@@ -38,12 +38,14 @@ class Desk:
         *,
         gap_s: float = 1.0,
         wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = scheduler.name
         self._scheduler = scheduler
         self.workers = tuple(workers)
         self._gap_s = gap_s
         self._wall = wall
+        self._monotonic = monotonic
         self._turn = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._others = asyncio.Lock()
@@ -119,7 +121,7 @@ class Desk:
         while self._asked:
             await self._wait_until(self._last_look + self._gap_s)
             async with self._turn:
-                self._last_look = time.monotonic()
+                self._last_look = self._monotonic()
                 batch, self._asked = self._asked, {}
                 try:
                     found = await self._ask(partial(self._placements, tuple(batch)))
@@ -145,13 +147,13 @@ class Desk:
             last = self._last_offer if at_once else self._last_other
             await self._wait_until(last + self._gap_s)
             async with self._turn:
-                self._last_other = time.monotonic()
+                self._last_other = self._monotonic()
                 if at_once:
                     self._last_offer = self._last_other
                 return await self._ask(call)
 
     async def _wait_until(self, monotonic_s: float) -> None:
-        rest_s = monotonic_s - time.monotonic()
+        rest_s = monotonic_s - self._monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
 
