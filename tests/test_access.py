@@ -27,6 +27,7 @@ from hotslot.client import ask
 from hotslot.config import Agent
 from hotslot.errors import AgentUnreachable, ConfigError
 from hotslot.report.status import Status, status_page
+from hotslot.routes import Request, Response, figures
 from report.reported import answer
 
 READERS, ADMINS, OTHERS = 4001, 4002, 4003
@@ -95,24 +96,22 @@ class Agents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._runners: list[Any] = []
+        self._served: list[Any] = []
 
     async def start(self, access: Access) -> Path:
-        path = self._folder / f"{len(self._runners)}.sock"
+        path = self._folder / f"{len(self._served)}.sock"
         app = command_app(lambda: STATUS, look)
 
-        async def change(_: Any) -> Any:
-            from aiohttp import web
+        async def change(_: Request) -> Response:
+            return figures({"changed": True})
 
-            return web.json_response({"changed": True})
-
-        app.router.add_post("/v1/change", change)
-        self._runners.append(await serve_commands(app, path, access))
+        app.add("POST", "/v1/change", change)
+        self._served.append(await serve_commands(app, path, access))
         return path
 
     async def stop(self) -> None:
-        for runner in self._runners:
-            await runner.cleanup()
+        for served in self._served:
+            await served.close()
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import closing
+from http.client import HTTPConnection
 
-import aiohttp
 import pytest
 
-from hotslot.api import FORM, hook_app, serve_hooks
+from hotslot.api import hook_app, serve_hooks
 from hotslot.errors import ConfigError
 from hotslot.pokes import Answer, Say
+from hotslot.routes import FORM
 
 
 def free_address() -> str:
@@ -29,19 +32,31 @@ async def address() -> AsyncIterator[str]:
         return Answer(Say.NO_SUCH_JOB, f"{event} {job} {worker} from {source}")
 
     where = free_address()
-    runner = await serve_hooks(hook_app(answer, no_gate), where)
-    yield f"http://{where}"
-    await runner.cleanup()
+    served = await serve_hooks(hook_app(answer, no_gate), where)
+    yield where
+    await served.close()
+
+
+Said = tuple[int, str]
+
+
+async def asked(
+    address: str, method: str, target: str, body: bytes = b"", kind: str = FORM
+) -> Said:
+    """Ask as the standard library's client does; return the status and the words."""
+
+    def ask() -> Said:
+        with closing(HTTPConnection(address, timeout=10)) as client:
+            client.request(method, target, body, {"Content-Type": kind})
+            answer = client.getresponse()
+            return answer.status, answer.read().decode()
+
+    return await asyncio.to_thread(ask)
 
 
 async def test_a_poke_is_answered_in_words_that_the_hook_knows(address: str) -> None:
-    fields = {"event": "start", "job": "12", "worker": "w1"}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{address}/v1/poke", data=fields) as said,
-    ):
-        assert said.status == 404
-        assert await said.text() == "no_such_job start 12 w1 from 127.0.0.1\n"
+    said = await asked(address, "POST", "/v1/poke", b"event=start&job=12&worker=w1")
+    assert said == (404, "no_such_job start 12 w1 from 127.0.0.1\n")
 
 
 @pytest.mark.parametrize(
@@ -50,49 +65,40 @@ async def test_a_poke_is_answered_in_words_that_the_hook_knows(address: str) -> 
         ("GET", "/v1/poke", b"", 405),
         ("GET", "/v1/status", b"", 404),
         ("POST", "/", b"", 404),
+        ("POST", "/v1/poke/", b"", 404),
+        ("CONNECT", "/v1/poke", b"", 405),
         ("POST", "/v1/poke", b"job=" + b"9" * 5000, 413),
     ],
 )
 async def test_the_network_gets_nothing_but_pokes(
     address: str, method: str, path: str, body: bytes, status: int
 ) -> None:
-    head = {"Content-Type": "application/x-www-form-urlencoded"}
-    async with aiohttp.ClientSession() as session:
-        call = session.request(method, f"{address}{path}", data=body, headers=head)
-        async with call as said:
-            assert said.status == status
+    assert (await asked(address, method, path, body))[0] == status
 
 
 async def test_a_gate_is_answered_in_words_that_it_knows(address: str) -> None:
-    query = {"worker": "c1", "have": "4", "wait": "1"}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{address}/v1/gate", params=query) as said,
-    ):
-        assert said.status == 503
-        assert await said.text() == "ask_later c1 4 1 from 127.0.0.1\n"
+    said = await asked(address, "GET", "/v1/gate?worker=c1&have=4&wait=1")
+    assert said == (503, "ask_later c1 4 1 from 127.0.0.1\n")
+    assert await asked(address, "HEAD", "/v1/gate?worker=c1") == (503, "")
 
 
-async def test_an_uploaded_file_is_no_field(address: str) -> None:
-    form = aiohttp.FormData()
-    form.add_field("job", b"x", filename="x")
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{address}/v1/poke", data=form) as said,
-    ):
-        assert said.status == 400
+async def test_of_a_field_that_is_there_twice_the_first_counts(address: str) -> None:
+    said = await asked(address, "POST", "/v1/poke", b"job=12&event=exit&job=13&worker=")
+    assert said == (404, "no_such_job exit 12  from 127.0.0.1\n")
 
 
 @pytest.mark.parametrize(
-    "kind", ["multipart/form-data; boundary=x", "text/plain", FORM + "; charset=none"]
+    "kind", ["multipart/form-data; boundary=x", "text/plain", "", FORM + "; charset=none"]
 )
 async def test_a_body_that_is_no_form_is_refused(address: str, kind: str) -> None:
-    headers = {"Content-Type": kind}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{address}/v1/poke", data=b"event=start", headers=headers) as said,
-    ):
-        assert said.status == 400
+    assert (await asked(address, "POST", "/v1/poke", b"event=start", kind))[0] == 400
+
+
+@pytest.mark.parametrize("fields", [b"job=%ff", b"job=\xff", b"&".join([b"a=b"] * 20)])
+async def test_fields_that_are_no_utf8_or_too_many_are_refused(address: str, fields: bytes) -> None:
+    assert (await asked(address, "POST", "/v1/poke", fields))[0] == 400
+    query = fields.decode("ascii", "replace").replace("\ufffd", "%ff")
+    assert (await asked(address, "GET", f"/v1/gate?{query}"))[0] == 400
 
 
 async def test_an_address_that_is_taken_is_a_clear_error() -> None:

@@ -84,13 +84,13 @@ def agent(home: Path) -> Iterator[None]:
         return []
 
     app = command_app(lambda: STATUS, look)
-    runner = loop.run_until_complete(serve_commands(app, home / "agent.sock", None))
+    served = loop.run_until_complete(serve_commands(app, home / "agent.sock", None))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
-    loop.run_until_complete(runner.cleanup())
+    loop.run_until_complete(served.close())
     loop.close()
 
 

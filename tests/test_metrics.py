@@ -172,7 +172,7 @@ async def test_it_is_served_as_prometheus_asks_for_it_and_nothing_else() -> None
         port = free.getsockname()[1]
     metrics = Metrics(answer)
     metrics.changed(event(1.0, (2, 4)))
-    runner = await serve_hooks(metrics.app(), f"127.0.0.1:{port}", "agent.metrics_listen")
+    served = await serve_hooks(metrics.app(), f"127.0.0.1:{port}", "agent.metrics_listen")
     try:
 
         def get() -> tuple[str, str]:
@@ -185,7 +185,7 @@ async def test_it_is_served_as_prometheus_asks_for_it_and_nothing_else() -> None
         with pytest.raises(ConfigError, match=r"agent\.metrics_listen"):
             await serve_hooks(metrics.app(), f"127.0.0.1:{port}", "agent.metrics_listen")
     finally:
-        await runner.cleanup()
+        await served.close()
 
 
 def test_it_makes_the_agent_at_most_three_megabytes_larger() -> None:

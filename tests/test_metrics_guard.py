@@ -60,11 +60,11 @@ async def scraped(agent: Agent, bounds: Bounds | None = None) -> AsyncIterator[s
         free.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{free.getsockname()[1]}"
     app, tls = guarded(Metrics(answer).app(), agent)
-    runner = await serve_hooks(app, where, "agent.metrics_listen", tls=tls, bounds=bounds)
+    served = await serve_hooks(app, where, "agent.metrics_listen", tls=tls, bounds=bounds)
     try:
         yield where
     finally:
-        await runner.cleanup()
+        await served.close()
 
 
 async def got(url: str, header: str | None = None, cert: Path | None = None) -> tuple[int, str]:

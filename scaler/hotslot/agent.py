@@ -191,18 +191,18 @@ async def _serving(
         commands = command_app(
             lambda: _status(config, parts, audit), partial(_driver_check, config, parts)
         )
-        runner = await serve_commands(commands, config.agent.socket, access_of(config.agent))
-        stack.push_async_callback(runner.cleanup)
+        served = await serve_commands(commands, config.agent.socket, access_of(config.agent))
+        stack.push_async_callback(served.close)
         if config.agent.listen is not None:
             hooks = hook_app(parts.pokes.answer, parts.gates.answer)
             bounds = Bounds(each=config.agent.connections_per_address)
-            runner = await serve_hooks(hooks, config.agent.listen, bounds=bounds)
-            stack.push_async_callback(runner.cleanup)
+            served = await serve_hooks(hooks, config.agent.listen, bounds=bounds)
+            stack.push_async_callback(served.close)
         if metrics is not None and config.agent.metrics_listen is not None:
             address = config.agent.metrics_listen
             app, tls = guarded(metrics.app(), config.agent)
-            runner = await serve_hooks(app, address, "agent.metrics_listen", tls=tls)
-            stack.push_async_callback(runner.cleanup)
+            served = await serve_hooks(app, address, "agent.metrics_listen", tls=tls)
+            stack.push_async_callback(served.close)
         yield
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from aiohttp import web
 
 from hotslot import schedulers
 from hotslot.access import access_of
@@ -25,6 +24,7 @@ from hotslot.errors import AgentUnreachable, ConfigError, HotslotError
 from hotslot.measure.procfs import supported
 from hotslot.metrics_guard import guarded
 from hotslot.model import Finding, Level
+from hotslot.routes import App
 
 LOOK_S = 30.0
 """Time limit of one group of checks."""
@@ -142,7 +142,7 @@ def _asking(config: Config) -> Iterator[Finding]:
 def _guard(agent: Agent, owner: int) -> Iterator[Finding]:
     """Look at token, certificate and key as the agent's user would."""
     try:
-        guarded(web.Application(), agent, owner)
+        guarded(App(), agent, owner)
     except ConfigError as error:
         for one in error.problems:
             yield Finding(one.where, Level.WRONG, one.what, "hotslotd would not start")

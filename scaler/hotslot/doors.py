@@ -8,18 +8,14 @@ that the agent lets a client wait for is not meant: pokes and gates have bounds 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import cast
-
-from aiohttp import http_exceptions, web
-from aiohttp.typedefs import Handler
 
 from hotslot.access import Peer, peer_of
 
@@ -28,8 +24,10 @@ log = logging.getLogger(__name__)
 SAY_S = 60.0
 """Between two lines of the log about connections that were refused."""
 
-MAX_LINE = 2048
-"""Longest request line, and longest field of a head; real ones have about 100 bytes."""
+BACKLOG = 256
+
+CLOSE_S = 2.0
+"""How long those may take to get their answers who are there when the agent ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +42,17 @@ class Bounds:
 
 
 class Doors:
-    """Lets connections in to one application; ``peer`` says who is at a UNIX socket's end."""
+    """Lets connections in to one application, which ``talk`` talks for."""
 
-    def __init__(self, bounds: Bounds, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, talk: Talk, bounds: Bounds, tls: ssl.SSLContext | None = None) -> None:
+        self._talk = talk
         self.bounds = bounds
         self.tls = tls
         self.refused = 0
+        self.closing = False
         self._there: Counter[Hashable] = Counter()
-        self._doors: dict[asyncio.BaseTransport, Door] = {}
+        self._talks: dict[asyncio.Task[None], Door] = {}
         self._said_at = float("-inf")
-
-    def guard(self, app: web.Application) -> None:
-        """Have an application tell when a head is whole, and when it has answered."""
-        app.middlewares.insert(0, self._middleware)
-
-    def peer(self, request: web.Request) -> Peer | None:
-        """Return who asks over a UNIX socket, None elsewhere."""
-        transport = request.transport
-        door = None if transport is None else self._doors.get(transport)
-        return None if door is None else door.peer
 
     def enter(self, who: Hashable) -> bool:
         """Count somebody in, unless there are as many as may be."""
@@ -79,14 +69,24 @@ class Doors:
         if not self._there[who]:
             del self._there[who]
 
-    def remember(self, transport: asyncio.BaseTransport, door: Door) -> None:
-        """Know a connection by what its requests have of it."""
-        self._doors[transport] = door
+    def begin(self, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk with who is let in."""
+        task = asyncio.get_running_loop().create_task(self._talk(door, reader, writer))
+        self._talks[task] = door
+        task.add_done_callback(self._talks.pop)
 
-    def forget(self, transport: asyncio.BaseTransport | None) -> None:
-        """Forget a connection that has ended."""
-        if transport is not None:
-            self._doors.pop(transport, None)
+    async def close(self) -> None:
+        """End all connections; who waits for an answer has CLOSE_S to get it."""
+        self.closing = True
+        for door in tuple(self._talks.values()):
+            if door.idle:
+                door.abort()
+        if self._talks:
+            await asyncio.wait(tuple(self._talks), timeout=CLOSE_S)
+        for task, door in tuple(self._talks.items()):
+            door.abort()
+            task.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
     def _refuse(self, who: Hashable) -> None:
         self.refused += 1
@@ -95,27 +95,19 @@ class Doors:
             self._said_at = now
             log.warning("too many connections from %s: refused (%d so far)", who, self.refused)
 
-    @web.middleware
-    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        door = None if request.transport is None else self._doors.get(request.transport)
-        if door is None:
-            return await handler(request)
-        door.heard()
-        try:
-            return await handler(request)
-        finally:
-            door.waits()
-
 
 _ROOT = ("user", 0)
 
 
 class Door(asyncio.Protocol):
-    """One connection, between its transport and aiohttp's handler."""
+    """One connection, between its transport and its streams.
 
-    def __init__(self, doors: Doors, inner: asyncio.Protocol) -> None:
+    ``address``: of its client, '' over a UNIX socket; ``peer``: who is at a UNIX socket's end.
+    """
+
+    def __init__(self, doors: Doors) -> None:
         self._doors = doors
-        self._inner = inner
+        self._stream: asyncio.StreamReaderProtocol | None = None
         self._who: Hashable = None
         self._outer: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
@@ -123,7 +115,23 @@ class Door(asyncio.Protocol):
         self._securing: asyncio.Task[None] | None = None
         self._head_bytes: int | None = 0
         self._early = b""
+        self.address = ""
         self.peer: Peer | None = None
+
+    @property
+    def head_bytes(self) -> int:
+        """How long a head may be."""
+        return self._doors.bounds.head_bytes
+
+    @property
+    def closing(self) -> bool:
+        """Whether the agent ends: no request is taken after this one."""
+        return self._doors.closing
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is the client's turn."""
+        return self._head_bytes is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is, and let them in, by TLS if that is wanted."""
@@ -144,7 +152,10 @@ class Door(asyncio.Protocol):
         connected: socket.socket = outer.get_extra_info("socket")
         if connected.family != socket.AF_UNIX:
             address = outer.get_extra_info("peername")
-            return None if not address else ("address", address[0])
+            if not address:
+                return None
+            self.address = address[0]
+            return ("address", self.address)
         try:
             self.peer = peer_of(connected)
         except OSError as error:
@@ -177,11 +188,14 @@ class Door(asyncio.Protocol):
 
     def _begin(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._doors.remember(transport, self)
-        self._inner.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=self.head_bytes, loop=loop)
+        self._stream = asyncio.StreamReaderProtocol(reader, loop=loop)
+        self._stream.connection_made(transport)
+        self._doors.begin(self, reader, asyncio.StreamWriter(transport, self._stream, reader, loop))
         early, self._early = self._early, b""
         if early:
-            self._inner.data_received(early)
+            self._stream.data_received(early)
 
     def heard(self) -> None:
         """A whole head has arrived: what comes now is the agent's to answer."""
@@ -197,10 +211,13 @@ class Door(asyncio.Protocol):
             self._timer.cancel()
         if self._who is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._doors.bounds.head_s, self._abort)
+            self._timer = loop.call_later(self._doors.bounds.head_s, self.abort)
 
-    def _abort(self) -> None:
-        self._timer = None
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for transport in (self._transport, self._outer):
             if transport is not None:
                 transport.abort()
@@ -210,122 +227,69 @@ class Door(asyncio.Protocol):
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._doors.bounds.head_bytes:
-                self._abort()
+                self.abort()
                 return
-        if self._transport is None:  # the end of TLS's handshake and a head may come together
+        if self._stream is None:  # the end of TLS's handshake and a head may come together
             self._early += data
             return
-        self._inner.data_received(data)
+        self._stream.data_received(data)
 
     def eof_received(self) -> bool | None:
         """Hand on that no more will come."""
-        return self._inner.eof_received() if self._transport is not None else None
+        return None if self._stream is None else self._stream.eof_received()
 
     def pause_writing(self) -> None:
         """Hand on that the client does not take what is sent."""
-        self._inner.pause_writing()
+        if self._stream is not None:
+            self._stream.pause_writing()
 
     def resume_writing(self) -> None:
         """Hand on that it does again."""
-        self._inner.resume_writing()
+        if self._stream is not None:
+            self._stream.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the next one in."""
-        begun = self._transport
         self._end()
-        if begun is not None:
-            self._inner.connection_lost(exc)
+        if self._stream is not None:
+            self._stream.connection_lost(exc)
 
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._doors.forget(self._transport)
         self._transport = None
         if self._who is not None:
             self._doors.leave(self._who)
             self._who = None
 
 
-class Site(web.BaseSite):
-    """A place to listen, behind doors: an address with a port, or a bound UNIX socket."""
+Talk = Callable[[Door, asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+"""Takes the requests of one connection and answers them, until it ends."""
 
-    def __init__(
-        self, runner: web.AppRunner, doors: Doors, where: tuple[str, int] | socket.socket
-    ) -> None:
-        super().__init__(runner, backlog=256)
+
+class Listening:
+    """An address, or a UNIX socket, at which doors are open."""
+
+    def __init__(self, server: asyncio.Server, doors: Doors) -> None:
+        self._server = server
         self._doors = doors
-        self._where = where
 
-    @property
-    def name(self) -> str:
-        """Where it is."""
-        return str(self._where)
-
-    async def start(self) -> None:
-        """Listen; OSError when the address cannot be had."""
-        await super().start()
-        server = self._runner.server
-        assert server is not None  # noqa: S101 (the runner is set up)
-        make = cast("Callable[[], asyncio.Protocol]", server)
-
-        def door() -> Door:
-            return Door(self._doors, make())
-
-        loop = asyncio.get_running_loop()
-        if isinstance(self._where, socket.socket):
-            self._server = await loop.create_unix_server(
-                door, sock=self._where, backlog=self._backlog
-            )
-        else:
-            host, port = self._where
-            self._server = await loop.create_server(door, host, port, backlog=self._backlog)
+    async def close(self) -> None:
+        """Let nobody in any more, and end all connections."""
+        self._server.close()
+        await self._doors.close()
 
 
-class Faults(logging.Filter):
-    """Lets aiohttp tell of a fault of ours, once in SAY_S; what is no HTTP is its sender's fault.
+async def listen(doors: Doors, where: tuple[str, int] | socket.socket) -> Listening:
+    """Open doors at an address or a bound UNIX socket; OSError when it cannot be had."""
+    loop = asyncio.get_running_loop()
 
-    aiohttp writes ten lines for each such request, with which a guest could fill the log.
-    """
+    def door() -> Door:
+        return Door(doors)
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._monotonic = monotonic
-        self._said_at = float("-inf")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is told."""
-        error = record.exc_info[1] if record.exc_info else None
-        now = self._monotonic()
-        if isinstance(error, http_exceptions.HttpProcessingError) or now - self._said_at < SAY_S:
-            return False
-        self._said_at = now
-        return True
-
-
-_http_log = logging.getLogger("hotslot.http")
-_http_log.addFilter(Faults())
-
-
-async def listen(
-    app: web.Application, doors: Doors, where: tuple[str, int] | socket.socket
-) -> web.AppRunner:
-    """Serve an application behind doors; OSError when the address cannot be had."""
-    doors.guard(app)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=_http_log,
-        handle_signals=False,
-        keepalive_timeout=5,
-        max_line_size=MAX_LINE,
-        max_field_size=MAX_LINE,
-    )
-    await runner.setup()
-    try:
-        await Site(runner, doors, where).start()
-    except BaseException:
-        with contextlib.suppress(OSError):
-            await runner.cleanup()
-        raise
-    return runner
+    if isinstance(where, socket.socket):
+        server = await loop.create_unix_server(door, sock=where, backlog=BACKLOG)
+    else:
+        server = await loop.create_server(door, *where, backlog=BACKLOG)
+    return Listening(server, doors)

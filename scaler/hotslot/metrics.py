@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import (
@@ -22,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from hotslot.loop import Loop
 from hotslot.model import Event, ResultKind, Sample
+from hotslot.routes import App, Request, Response
 
 CYCLE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 CHANGE_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
@@ -143,14 +143,14 @@ class Metrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def app(self) -> web.Application:
+    def app(self) -> App:
         """Return the application that Prometheus scrapes."""
 
-        async def show(_: web.Request) -> web.Response:
-            return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        async def show(_: Request) -> Response:
+            return Response(200, self.text(), (("Content-Type", CONTENT_TYPE_LATEST),))
 
-        app = web.Application(client_max_size=1024)
-        app.router.add_get("/metrics", show)
+        app = App()
+        app.add("GET", "/metrics", show)
         return app
 
 

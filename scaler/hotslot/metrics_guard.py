@@ -8,11 +8,9 @@ import ssl
 import stat
 from pathlib import Path
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-
 from hotslot.config import Agent
 from hotslot.errors import ConfigError, Problem
+from hotslot.routes import Handler, Request, Response, said
 
 LEAST_TOKEN = 16
 """Characters of a token; `openssl rand -hex 32` makes 64."""
@@ -22,9 +20,9 @@ KEY_BYTES = 64 * 1024
 
 
 def guarded(
-    app: web.Application, agent: Agent, own_uid: int | None = None
-) -> tuple[web.Application, ssl.SSLContext | None]:
-    """Return the application that asks for the token, and how to serve it.
+    app: Handler, agent: Agent, own_uid: int | None = None
+) -> tuple[Handler, ssl.SSLContext | None]:
+    """Return what asks for the token before it lets ``app`` answer, and how to serve it.
 
     ConfigError names files that cannot be used, that others can read, or that belong to neither
     root nor ``own_uid`` (None: this process's user).
@@ -34,7 +32,7 @@ def guarded(
     tls = None
     if agent.metrics_token_file is not None:
         try:
-            app.middlewares.append(asks_for(_token(agent.metrics_token_file, own_uid)))
+            app = asks_for(_token(agent.metrics_token_file, own_uid), app)
         except (OSError, ValueError) as error:
             problems.append(_problem("metrics_token_file", agent.metrics_token_file, error))
     if agent.metrics_tls_cert is not None and agent.metrics_tls_key is not None:
@@ -52,15 +50,14 @@ def guarded(
     return app, tls
 
 
-def asks_for(token: bytes) -> Middleware:
-    """Return the middleware that answers who shows the token."""
+def asks_for(token: bytes, app: Handler) -> Handler:
+    """Return what lets ``app`` answer who shows the token."""
 
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not shows(request.headers.get("Authorization", ""), token):
-            head = {"WWW-Authenticate": 'Bearer realm="hotslot metrics"'}
-            return web.Response(status=401, text="a token is wanted\n", headers=head)
-        return await handler(request)
+    async def check(request: Request) -> Response:
+        if not shows(request.headers.get("authorization", ""), token):
+            wanted = ("WWW-Authenticate", 'Bearer realm="hotslot metrics"')
+            return said(401, "a token is wanted\n", wanted)
+        return await app(request)
 
     return check
 

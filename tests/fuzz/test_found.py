@@ -8,7 +8,6 @@ import logging
 import sys
 
 import pytest
-from aiohttp import http_exceptions
 from qemu.qmp import Message
 
 from fuzz.scheduler_targets import SUMMARY
@@ -16,8 +15,9 @@ from hotslot.accounting import AccountingError, clock_s, from_condor, from_slurm
 from hotslot.act.qemu_eject import _refusal
 from hotslot.audit.chain import NotALine, read
 from hotslot.config import parse
-from hotslot.doors import SAY_S, Faults
+from hotslot.doors import SAY_S
 from hotslot.errors import ConfigError
+from hotslot.talk import Faults
 from hotslot_plugin import condor_ad, condor_runs
 from hotslot_plugin.slurm_comment import ForeignComment, merged
 
@@ -106,10 +106,9 @@ def line(at: str) -> bytes:
     return f'{body[:-1]},"hash":"{hashlib.sha256(body.encode()).hexdigest()}"}}'.encode()
 
 
-def test_requests_that_are_no_http_are_not_logged_and_faults_once_a_minute() -> None:
+def test_faults_are_told_once_a_minute() -> None:
     clock = [0.0]
     faults = Faults(lambda: clock[0])
-    assert not faults.filter(record(http_exceptions.BadHttpMessage("odd")))
     assert faults.filter(record(RuntimeError("ours")))
     assert not faults.filter(record(RuntimeError("ours again")))
     clock[0] = SAY_S
@@ -118,4 +117,4 @@ def test_requests_that_are_no_http_are_not_logged_and_faults_once_a_minute() -> 
 
 def record(error: Exception) -> logging.LogRecord:
     told = (type(error), error, None)
-    return logging.LogRecord("aiohttp", logging.ERROR, __file__, 1, "odd", (), told)
+    return logging.LogRecord("hotslot.http", logging.ERROR, __file__, 1, "odd", (), told)
