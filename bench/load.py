@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,11 +16,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from load_plugins import LONG_ID, VCPUS, Plan
+from load_plugins import LONG_ID, VCPUS, Plan, write_site
 
 HERE = Path(__file__).parent
 PREFERRED = -10
@@ -138,42 +137,20 @@ def fake_vms(load: Load) -> Iterator[dict[str, int]]:
         spawner.communicate()
 
 
-def write_site(where: Path, load: Load, pids: dict[str, int], plan: Plan) -> Path:
-    """Write the agent's configuration and a distribution with the entry points; return the first.
-
-    YAML takes JSON as it is.
-    """
-    (where / "pids.json").write_text(json.dumps(pids), encoding="ascii")
-    (where / "plan.json").write_text(json.dumps(asdict(plan)), encoding="ascii")
-    told = where / "hotslot_load-0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: hotslot-load\nVersion: 0\n")
-    (told / "entry_points.txt").write_text(
-        "[hotslot.drivers]\nlisted = load_plugins:driver\n"
-        "[hotslot.schedulers]\nplanned = load_plugins:scheduler\n"
-    )
-    config = {
+def settings(where: Path, load: Load) -> dict[str, Any]:
+    """Return the agent's configuration but for what load_plugins.py adds."""
+    return {
         "host": {"name": "load", "cores": load.workers * 6},
         "workers": [
             {"name": f"w{n}", "vm": f"v{n}", "ceiling": VCPUS} for n in range(load.workers)
         ],
-        "driver": {
-            "name": "listed",
-            "pids": str(where / "pids.json"),
-            "diary": str(where / "diary"),
-        },
-        "scheduler": {"name": "planned", "plan": str(where / "plan.json")},
         "agent": {
             "socket": str(where / "agent.sock"),
             "listen": "127.0.0.1:48991",
             "metrics_listen": "127.0.0.1:48992",
             "log_level": "error",
         },
-        "record": {"database": str(where / "hotslot.db")},
     }
-    path = where / "hotslot.yaml"
-    path.write_text(json.dumps(config), encoding="ascii")
-    return path
 
 
 @contextmanager
@@ -382,7 +359,7 @@ def run(load: Load) -> Found:
     with tempfile.TemporaryDirectory(prefix="hotslot-load-") as name, fake_vms(load) as pids:
         where = Path(name)
         plan = Plan(load.workers, load.steady, load.starts_per_s, load.life_s, time.time() + 12)
-        config = write_site(where, load, pids, plan)
+        config = write_site(where, pids, plan, settings(where, load))
         with agent(where, config) as pid:
             return asyncio.run(measured(load, where, pid, config, plan))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,34 @@ class Plan:
         first = max(0, last - int(self.life_s * self.starts_per_s) - 1)
         short = range(first, max(first, last + 1))
         return long + [job for job in short if self.phase(job, at) is JobPhase.RUNNING]
+
+
+def write_site(
+    where: Path, pids: Mapping[str, int], plan: Plan, settings: Mapping[str, Any]
+) -> Path:
+    """Write what an agent needs to find this module's parts, and its configuration; return that.
+
+    ``settings``: the configuration but for driver, scheduler and record; YAML takes JSON as it is.
+    """
+    (where / "pids.json").write_text(json.dumps(pids), encoding="ascii")
+    (where / "plan.json").write_text(json.dumps(asdict(plan)), encoding="ascii")
+    told = where / "hotslot_load-0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: hotslot-load\nVersion: 0\n")
+    (told / "entry_points.txt").write_text(
+        "[hotslot.drivers]\nlisted = load_plugins:driver\n"
+        "[hotslot.schedulers]\nplanned = load_plugins:scheduler\n"
+    )
+    diary, listed = str(where / "diary"), str(where / "pids.json")
+    config = {
+        **settings,
+        "driver": {"name": "listed", "pids": listed, "diary": diary},
+        "scheduler": {"name": "planned", "plan": str(where / "plan.json")},
+        "record": {"database": str(where / "hotslot.db")},
+    }
+    path = where / "hotslot.yaml"
+    path.write_text(json.dumps(config), encoding="ascii")
+    return path
 
 
 class PlannedScheduler:

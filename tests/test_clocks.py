@@ -37,6 +37,13 @@ class Site:
         self.clock = HostClock()
         self.world = World(wall=self.clock)
 
+    async def run_and_step(self, step_s: float, run_s: float = 20) -> None:
+        """Run, set the clock, run as long again."""
+        await self.world.start()
+        await self.world.run(run_s)
+        self.clock.ahead_s += step_s
+        await self.world.run(run_s)
+
     def samples(self) -> list[Sample]:
         return [one.sample for batch in self.world.recorder.batches for one in batch.samples]
 
@@ -58,10 +65,7 @@ class Site:
 @in_virtual_time
 async def test_a_lease_lasts_as_long_as_it_did(step_s: float) -> None:
     site = Site()
-    await site.world.start()
-    await site.world.run(20)
-    site.clock.ahead_s += step_s
-    await site.world.run(20)
+    await site.run_and_step(step_s)
     lease = await site.end()
     assert lease.closed_at is not None
     assert isclose(lease.totals.life_s, 40, abs_tol=2)
@@ -73,10 +77,7 @@ async def test_a_lease_lasts_as_long_as_it_did(step_s: float) -> None:
 @in_virtual_time
 async def test_each_sample_has_its_own_second(step_s: float) -> None:
     site = Site()
-    await site.world.start()
-    await site.world.run(20)
-    site.clock.ahead_s += step_s
-    await site.world.run(20)
+    await site.run_and_step(step_s)
     samples = site.samples()
     assert len(samples) >= 39
     assert all(0.9 < one.interval_s < 1.1 for one in samples[1:])
@@ -163,10 +164,7 @@ async def test_a_jobs_exit_is_waited_for_as_long_as_ever(step_s: float) -> None:
 @in_virtual_time
 async def test_the_next_job_has_the_clock_as_it_is(step_s: float) -> None:
     site = Site()
-    await site.world.start()
-    await site.world.run(5)
-    site.clock.ahead_s += step_s
-    await site.world.run(5)
+    await site.run_and_step(step_s, 5)
     await site.end()
     lease = await site.world.loop.begin(placement(job_id="13"))
     assert lease is not None

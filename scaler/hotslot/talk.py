@@ -33,7 +33,7 @@ class Faults(logging.Filter):
         self._monotonic = monotonic
         self._said_at = float("-inf")
 
-    def filter(self, _: logging.LogRecord) -> bool:
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
         """Whether a line is told."""
         now = self._monotonic()
         if now - self._said_at < SAY_S:

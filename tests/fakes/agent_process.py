@@ -6,19 +6,19 @@ has one job all the time.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hotslot.client import ask
 from hotslot.errors import AgentUnreachable
+from load_plugins import Plan, write_site
 
 BENCH = Path(__file__).parents[2] / "bench"
 VCPUS = 4
@@ -51,7 +51,8 @@ class AgentProcess:
         self.folder = folder
         self.database = folder / "hotslot.db"
         self.log = folder / "log"
-        self._config = _write_site(folder, vms)
+        steady = Plan(len(vms), len(vms), starts_per_s=1e-9, life_s=1.0, begin_at=time.time() - 10)
+        self._config = write_site(folder, vms, steady, _settings(folder, vms))
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -113,32 +114,11 @@ def vms(count: int) -> Iterator[dict[str, int]]:
             one.communicate()
 
 
-def _write_site(where: Path, pids: dict[str, int]) -> Path:
-    """Write the configuration (YAML takes JSON as it is) and the entry points."""
-    steady = {"workers": len(pids), "steady": len(pids), "starts_per_s": 1e-9, "life_s": 1.0}
-    (where / "pids.json").write_text(json.dumps(pids), encoding="ascii")
-    (where / "plan.json").write_text(json.dumps({**steady, "begin_at": time.time() - 10}))
-    told = where / "hotslot_load-0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: hotslot-load\nVersion: 0\n")
-    (told / "entry_points.txt").write_text(
-        "[hotslot.drivers]\nlisted = load_plugins:driver\n"
-        "[hotslot.schedulers]\nplanned = load_plugins:scheduler\n"
-    )
-    config = {
+def _settings(folder: Path, vms: Collection[str]) -> dict[str, Any]:
+    """Return the agent's configuration but for what load_plugins.py adds."""
+    workers = [{"name": f"w{n}", "vm": vm, "ceiling": VCPUS} for n, vm in enumerate(sorted(vms))]
+    return {
         "host": {"name": "n1", "cores": 16},
-        "workers": [
-            {"name": f"w{n}", "vm": vm, "ceiling": VCPUS} for n, vm in enumerate(sorted(pids))
-        ],
-        "driver": {
-            "name": "listed",
-            "pids": str(where / "pids.json"),
-            "diary": str(where / "diary"),
-        },
-        "scheduler": {"name": "planned", "plan": str(where / "plan.json")},
-        "agent": {"socket": str(where / "agent.sock"), "interval_s": 0.2, "reconcile_s": 5},
-        "record": {"database": str(where / "hotslot.db")},
+        "workers": workers,
+        "agent": {"socket": str(folder / "agent.sock"), "interval_s": 0.2, "reconcile_s": 5},
     }
-    path = where / "hotslot.yaml"
-    path.write_text(json.dumps(config), encoding="ascii")
-    return path
