@@ -10,6 +10,7 @@ import sys
 import pytest
 from qemu.qmp import Message
 
+from fuzz import agent_targets
 from fuzz.scheduler_targets import SUMMARY
 from hotslot.accounting import AccountingError, clock_s, from_condor, from_slurm
 from hotslot.act.qemu_eject import _refusal
@@ -104,6 +105,13 @@ def line(at: str) -> bytes:
     rest = f'"kind":"file","who":"x","what":{{}},"why":"","prev":"{"0" * 64}"'
     body = f'{{"seq":1,"at":{at},{rest}}}'
     return f'{body[:-1]},"hash":"{hashlib.sha256(body.encode()).hexdigest()}"}}'.encode()
+
+
+def test_an_odd_expect_is_no_fault_of_ours() -> None:
+    asked = agent_targets.HTTP.replace(b"Connection: close", b"Expect: \xff")
+    words, answered = agent_targets._loop().run_until_complete(agent_targets._exchanged(asked))
+    assert words == [("start", "4711", "w1", "")]
+    assert answered.startswith(b"HTTP/1.1 200 ")
 
 
 def test_faults_are_told_once_a_minute() -> None:
