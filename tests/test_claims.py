@@ -35,7 +35,7 @@ def track() -> Track:
     """A worker of up to four vCPUs."""
     made: list[Track] = []
     _make(made)
-    made[0].settings = made[0].settings.model_copy(update={"ceiling": 8})
+    made[0].settings = replace(made[0].settings, ceiling=8)
     return made[0]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from hotslot.bounds import filled, like, within
 from hotslot_plugin.settings import checked
 
-Schedd = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9@._-]{0,252}$")]
+Schedd = Annotated[str, like(r"^[A-Za-z0-9][A-Za-z0-9@._-]{0,252}$")]
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
     """How HTCondor is asked.
 
     ``config``: the file that CONDOR_CONFIG names; '' for the machine's own configuration.
@@ -22,13 +23,11 @@ class Settings(BaseModel):
     ``timeout_s``: the time limit of each call, all daemons that it asks together.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    config: Annotated[str, Field(pattern=r"^(/[^\x00\n]*)?$")] = ""
-    schedds: Annotated[tuple[Schedd, ...], Field(strict=False)] = ()
-    python: Annotated[str, Field(pattern=r"^[^\x00\n]*$")] = ""
-    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
-    timeout_s: Annotated[float, Field(ge=1.0, le=300)] = 10.0
+    config: Annotated[str, like(r"^(/[^\x00\n]*)?$")] = ""
+    schedds: tuple[Schedd, ...] = ()
+    python: Annotated[str, like(r"^[^\x00\n]*$")] = ""
+    command: tuple[Annotated[str, filled], ...] = ()
+    timeout_s: Annotated[float, within(1, 300)] = 10.0
 
 
 def parse(settings: Mapping[str, object]) -> Settings:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from hotslot.settings import Fault, Faults, Kind, read
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
-def checked(model: type[M], settings: Mapping[str, object]) -> M:
-    """Return the settings as the adapter's model; ValueError names every problem."""
+def checked(kind: type[T], settings: Mapping[str, object]) -> T:
+    """Return the keys as the adapter's settings; ValueError names every problem."""
     try:
-        return model.model_validate(dict(settings))
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc']))}: {_lowered(problem['msg'])}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise ValueError("; ".join(problems)) from error
+        return read(kind, settings)
+    except Faults as error:
+        raise ValueError("; ".join(map(_problem, error.faults))) from error
 
 
-def _lowered(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _problem(fault: Fault) -> str:
+    key = ".".join(map(str, fault.path))
+    what = f"unknown key; {fault.what}" if fault.kind is Kind.UNKNOWN else fault.what
+    return f"{key}: {what}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from hotslot.bounds import filled, like, within
 from hotslot_plugin.settings import checked
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
     """How Slurm is asked.
 
     ``source``: auto takes pyslurm where its version is Slurm's, else Slurm's commands.
@@ -19,12 +20,10 @@ class Settings(BaseModel):
     ``partition``: the host's own partition, whose QOS's GrpTRES hotslot sets; '' leaves it alone.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     source: Literal["auto", "pyslurm", "scontrol"] = "auto"
-    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
-    timeout_s: Annotated[float, Field(ge=0.1, le=300)] = 10.0
-    partition: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.][A-Za-z0-9_.-]{0,62})?$")] = ""
+    command: tuple[Annotated[str, filled], ...] = ()
+    timeout_s: Annotated[float, within(0.1, 300)] = 10.0
+    partition: Annotated[str, like(r"^([A-Za-z0-9_.][A-Za-z0-9_.-]{0,62})?$")] = ""
 
 
 def parse(settings: Mapping[str, object]) -> Settings:

@@ -25,6 +25,7 @@ from hotslot.desk import Desk
 from hotslot.errors import AuditError
 from hotslot.loop import Loop
 from hotslot.model import Event
+from hotslot.settings import plain
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +69,12 @@ def kept(config: Config) -> Iterator[AuditLog | None]:
 
 def _settings(config: Config) -> dict[str, Any]:
     """Return what is not as by default, and a hash of all settings, both without secrets."""
-    whole = json.dumps(blank_tree(config.model_dump(mode="json")), sort_keys=True).encode()
+    whole = json.dumps(blank_tree(plain(config)), sort_keys=True).encode()
     return {
         "version": __version__,
         "pid": os.getpid(),
         "settings_sha256": hashlib.sha256(whole).hexdigest(),
-        "settings": blank_tree(config.model_dump(mode="json", exclude_defaults=True)),
+        "settings": blank_tree(plain(config, changed=True)),
     }
 
 

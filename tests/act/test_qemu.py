@@ -382,6 +382,8 @@ async def test_a_check_of_a_taken_socket_says_who_may_hold_it(sockets: Path) -> 
         ({"qmp_socket": "/run/{vm}/{name}.sock"}, "qmp_socket should be a path"),
         ({"qmp_sockets": "/run/{vm}.sock"}, "unknown key 'qmp_sockets'; did you mean 'qmp_socket'"),
         ({"qmp_socket": "/run/{vm}.sock", "x": 1}, "unknown key 'x'; known: qmp_socket"),
+        ({"qmp_socket": "/run/{vm}.sock", "\ud800": 1}, "keys should be valid strings"),
+        ({"qmp_socket": 1 << 99999}, "it is too long to show"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, object], words: str) -> None:

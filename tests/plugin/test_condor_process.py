@@ -94,7 +94,7 @@ def test_the_settings_defaults_are_as_documented() -> None:
         ({"config": "relative"}, "config: "),
         ({"schedds": ['a" || true']}, "schedds.0: "),
         ({"timeout_s": 0}, "timeout_s: "),
-        ({"polls": 1}, "polls: extra inputs"),
+        ({"polls": 1}, "polls: unknown key; known: command, config, python, schedds, timeout_s"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(settings: dict[str, object], words: str) -> None:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from hotslot.settings import Fault, Faults, Kind, meant, read, shown
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
-def checked(model: type[M], settings: Mapping[str, object]) -> M:
-    """Return the settings as the driver's model; ValueError names every problem."""
+def checked(kind: type[T], settings: Mapping[str, object]) -> T:
+    """Return the keys as the driver's settings; ValueError names every problem."""
     try:
-        return model.model_validate(dict(settings))
-    except ValidationError as error:
-        raise ValueError("; ".join(_problems(model, error))) from error
+        return read(kind, settings)
+    except Faults as error:
+        raise ValueError("; ".join(_problem(kind, fault) for fault in error.faults)) from error
 
 
-def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
-    known = list(model.model_fields)
-    for item in error.errors():
-        key = ".".join(map(str, item["loc"]))
-        match item["type"]:
-            case "extra_forbidden":
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                yield f"unknown key {key!r}; {hint}"
-            case "missing":
-                yield f"{key} is required: {model.model_fields[key].description}"
-            case _:
-                meant = model.model_fields[str(item["loc"][0])].description
-                yield f"{key} should be {meant}; it is {item['input']!r}"
+def _problem(kind: type, fault: Fault) -> str:
+    key = ".".join(map(str, fault.path))
+    match fault.kind:
+        case Kind.UNKNOWN:
+            return f"unknown key {key!r}; {fault.what}"
+        case Kind.MISSING:
+            return f"{key} is required: {meant(kind, key)}"
+        case Kind.WRONG:
+            return f"{key} should be {meant(kind, str(fault.path[0]))}; it is {shown(fault.value)}"

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import dataclass
+from typing import Annotated
 
 from hotslot.act.driver import VmState
 from hotslot.act.driver_settings import checked
@@ -24,19 +24,20 @@ from hotslot.act.qemu_check import THREAD_NAME, findings
 from hotslot.act.qemu_cpus import Cpu, attached, listed
 from hotslot.act.qemu_eject import EVENTS, ejected
 from hotslot.act.qmp import CommandFailed, Monitor
+from hotslot.bounds import like
 from hotslot.errors import ActionRefused, GuestRefused, OverCeiling
 from hotslot.model import Finding
 
 
-class DriverSettings(BaseModel):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverSettings:
     """The keys of ``driver`` in the configuration."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    qmp_socket: str = Field(
-        pattern=r"^/[^\x00{}]*(\{vm\}[^\x00{}]*)+$",
-        description="a path like /run/hotslot/qmp/{vm}.sock, with {vm} for the VM's name",
-    )
+    qmp_socket: Annotated[
+        str,
+        like(r"^/[^\x00{}]*(\{vm\}[^\x00{}]*)+$"),
+        "a path like /run/hotslot/qmp/{vm}.sock, with {vm} for the VM's name",
+    ]
 
 
 class QemuDriver:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
 
 from hotslot.act.driver import VmState
 from hotslot.act.driver_settings import checked
@@ -32,6 +32,7 @@ from hotslot.act.virtualbox_command import VBoxManage
 from hotslot.act.virtualbox_file import Settings, SettingsFile
 from hotslot.act.virtualbox_machines import VirtualBoxMachines
 from hotslot.act.virtualbox_process import THREAD_NAME, VmProcesses
+from hotslot.bounds import like
 from hotslot.errors import (
     ActionRefused,
     DriverError,
@@ -58,22 +59,21 @@ LONGEST_LOOK_S = 0.4
 """Pauses between looks at whether it has, each twice the one before."""
 
 
-class DriverSettings(BaseModel):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverSettings:
     """The keys of ``driver`` in the configuration."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    command: list[str] = Field(
-        default_factory=list,
-        description="a list of words like [sudo, -n, -u, vbox, /usr/lib/virtualbox/VBoxManage]",
+    command: Annotated[
+        tuple[str, ...],
+        "a list of words like [sudo, -n, -u, vbox, /usr/lib/virtualbox/VBoxManage]",
+    ] = ()
+    root: Annotated[str, like(r"^/[^\x00]*$"), "the folder in which the command sees its files"] = (
+        "/"
     )
-    root: str = Field(
-        "/", pattern=r"^/[^\x00]*$", description="the folder in which the command sees its files"
-    )
-    execution_cap: bool = Field(False, description="true or false")
+    execution_cap: Annotated[bool, "true or false"] = False
 
     @property
-    def command_line(self) -> list[str]:
+    def command_line(self) -> Sequence[str]:
         """The command, or VBoxManage where this machine has it."""
         return self.command or [str(_DEBIAN) if _DEBIAN.exists() else "VBoxManage"]
 
