@@ -19,7 +19,7 @@ from hotslot.model import Decision, JobPhase, Lease, Reading, Sample
 log = logging.getLogger(__name__)
 
 HISTORY_S = 600.0
-"""How long samples are kept for policies, unless a policy looks back further."""
+"""How long samples are kept for a policy that has nothing else to go by."""
 
 START_S = 60.0
 """How long a job that starts is owed its request, whatever it uses, if a plug fails at first."""

@@ -20,8 +20,9 @@ from hotslot.claims import Claims
 from hotslot.config import Config, Worker
 from hotslot.decide.arbiter import Lending
 from hotslot.decide.forecast import Forecast, Foresight
-from hotslot.decide.limits import limited
+from hotslot.decide.limits import is_lawful, limited
 from hotslot.decide.policies import build
+from hotslot.decide.policy import Lawful, Policy
 from hotslot.decide.preferences import SitePolicy
 from hotslot.desk import Desk
 from hotslot.drains import Span
@@ -42,6 +43,10 @@ from hotslot.sharing import Sharing
 from hotslot.taken_up import taken_up
 from hotslot.track import HISTORY_S, Track
 from hotslot.writeback import WriteBack
+
+LAW_S = 60.0
+"""How long samples are kept for a law: its state is what it goes by, and only when a job's request
+changes does it start anew, with them."""
 
 AWAY_KEPT_S = 86_400.0
 """Times in which no agent answered are remembered for a day."""
@@ -238,8 +243,9 @@ def _track(
     last: Mapping[str, WorkerState],
 ) -> Track:
     parameters = config.policy.settings
+    bare = build(config.policy.name, parameters)
     policy = limited(
-        build(config.policy.name, parameters),
+        bare,
         floor=worker.floor,
         ceiling=worker.ceiling,
         cooldown_s=config.limits.cooldown_s,
@@ -260,17 +266,18 @@ def _track(
         policy,
         actuator,
         clock_for=lambda pid, born_s: VcpuClock(pid, born_s, driver.thread_name),
-        history_s=_history_s(parameters),
+        history_s=_history_s(bare, parameters),
     )
     if worker.name in last:
         _adopt(track, last[worker.name])
     return track
 
 
-def _history_s(parameters: Mapping[str, object]) -> float:
+def _history_s(policy: Policy | Lawful, parameters: Mapping[str, object]) -> float:
     """Return how long samples are kept for a policy: its whole window, and some."""
+    least_s = LAW_S if is_lawful(policy) else HISTORY_S
     window_s = parameters.get("window_s", 0.0)
-    return max(HISTORY_S, 1.25 * window_s) if isinstance(window_s, int | float) else HISTORY_S
+    return max(least_s, 1.25 * window_s) if isinstance(window_s, int | float) else least_s
 
 
 def _adopt(track: Track, last: WorkerState) -> None:

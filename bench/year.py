@@ -1,4 +1,4 @@
-"""What a year's record costs to keep, to read and to write. Usage: report.py [JOBS | DATABASE].
+"""What a year's record costs to keep, to read and to write. Usage: year.py [JOBS | DATABASE].
 
 Makes a year (generate_year.py) of 20,000 jobs unless told otherwise, in a temporary directory, or
 takes one that was made before, and writes into it. Prints bytes an event and a job, a year by user
