@@ -104,9 +104,9 @@ class Worker(Node):
             socket.unlink(missing_ok=True)
         self._fs = self._start_logged(self._virtiofsd(), "virtiofsd.log")
         _wait_for(self._fs_socket, 20)
-        self._killed = False
         self.changed_at = time.time()
         self._qemu = self._start_logged(self._qemu_command(disk, config), "qemu.log")
+        self._killed = False  # not before: the one that was killed has not died
 
     def kill(self) -> None:
         """Kill the VM, as a power cut would."""
