@@ -15,6 +15,7 @@ from live.campaign_faults import FAULTS
 from live.campaign_gather import gather
 from live.campaign_plan import ALL_KINDS, FaultKind, Plan, PlannedFault, PlannedJob, make_plan
 from live.campaign_story import Injected, Story, Submitted
+from live.campaign_vms import Vms
 from live.cluster import eventually
 from testbed import Testbed
 from testbed.errors import TestbedError
@@ -60,6 +61,7 @@ class Campaign:
         self._began = 0.0
         self._stop = threading.Event()
         self._acts = Acts(cluster, self.plan.jobs)
+        self._vms = Vms([*cluster.bed.workers, *cluster.bed.condor_workers], say)
         self._submitted: list[Submitted] = []
         self._injected: list[Injected] = []
         self._left: list[str] = []
@@ -72,7 +74,7 @@ class Campaign:
             *(self._thread(self._submit, name) for name in ("slurm", "htcondor")),
             self._thread(self._inject),
         ]
-        watchers = [self._thread(self._watch)]
+        watchers = [self._thread(self._watch), self._thread(self._watch_vms)]
         for thread in (*threads, *watchers):
             thread.start()
         try:
@@ -86,7 +88,8 @@ class Campaign:
                 watcher.join()
         if self._failure is not None:
             raise self._failure
-        return gather(self.cluster, self.plan, self._began, self._submitted, self._injected, self._left)
+        faults = [*self._injected, *self._vms.ended]
+        return gather(self.cluster, self.plan, self._began, self._submitted, faults, self._left)
 
     def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
         def guarded() -> None:
@@ -143,6 +146,10 @@ class Campaign:
         while not self._stop.wait(1.0):
             self._acts.look()
             self.counts.running, self.counts.waiting = self._acts.running, self._acts.in_queue
+
+    def _watch_vms(self) -> None:
+        while not self._stop.wait(1.0):
+            self._vms.look()
 
     def _await_empty(self) -> None:
         deadline = time.monotonic() + EMPTY_WITHIN_S
