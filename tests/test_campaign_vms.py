@@ -19,6 +19,7 @@ class FakeVm:
     log_dir: Path
     name: str = "w1"
     died: bool = False
+    exit_code: int | None = None
     booted: bool = True
     starts: int = 0
 
@@ -56,10 +57,10 @@ def test_a_vm_that_runs_is_left_alone(watch: Watch) -> None:
 
 
 def test_a_vm_that_ended_is_told_with_its_log_and_started_anew(watch: Watch) -> None:
-    watch.vm.died = True
+    watch.vm.died, watch.vm.exit_code = True, -11
     watch.look()
     assert watch.vm.starts == 1
-    assert "w1 ended by itself" in watch.said[0]
+    assert "w1 ended by itself, exit code -11; it is started anew" in watch.said[0]
     assert "it is all too much" in watch.said[0]
 
 

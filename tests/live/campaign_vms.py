@@ -27,6 +27,9 @@ class Vm(Protocol):
     @property
     def died(self) -> bool: ...
 
+    @property
+    def exit_code(self) -> int | None: ...
+
     def start(self) -> None: ...
 
     def answers(self) -> bool: ...
@@ -65,10 +68,11 @@ class Vms:
 
     def _start(self, worker: Vm, ends: list[_End]) -> None:
         tail = log_tail(worker.log_dir / "qemu.log")
-        self._say(f"QEMU of {worker.name} ended by itself; it is started anew\n{tail}")
+        how = f"QEMU of {worker.name} ended by itself, exit code {worker.exit_code}"
+        self._say(f"{how}; it is started anew\n{tail}")
         ends.append(_End(self._clock()))
         if len(ends) > MOST_ENDS:
-            raise TestbedError(f"QEMU of {worker.name} ended by itself {len(ends)} times\n{tail}")
+            raise TestbedError(f"{how}, {len(ends)} times\n{tail}")
         worker.start()
 
     def _await_boot(self, worker: Vm, end: _End) -> None:

@@ -72,6 +72,11 @@ class Worker(Node):
         return self._qemu is not None and self._qemu.poll() is not None and not self._killed
 
     @property
+    def exit_code(self) -> int | None:
+        """What QEMU ended with, negative: the signal; None while it runs."""
+        return None if self._qemu is None else self._qemu.poll()
+
+    @property
     def outer_pid(self) -> int:
         """QEMU's process id as the test sees it."""
         if self._qemu is None or self._qemu.poll() is not None:
