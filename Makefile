@@ -31,9 +31,9 @@ live: .venv/.ready ## the tests with real daemons and virtual machines
 
 test: check live ## everything; what CI runs
 
-soak: .venv/.ready ## random load and random faults: make soak MINUTES=120 SEED=7
+soak: .venv/.ready ## random load and random faults: make soak MINUTES=120 SEED=7 KINDS="VM killed,schedd killed"
 > PYTHONPATH=tests $(PY) -m testbed build
-> PYTHONPATH=tests $(PY) -m live.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+> PYTHONPATH=tests $(PY) -m live.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds "$(KINDS)") $(if $(JSON),--json $(JSON))
 
 demo: .venv/.ready ## a Slurm job in an elastic worker VM, shown step by step
 > PYTHONPATH=tests $(PY) -m testbed build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from live.campaign_judge import judge
 from live.campaign_plan import Act, FaultKind, Phase, Plan, PlannedJob, make_plan
 from live.campaign_report import explain, fault_rows, figures, summary, table, waits
 from live.campaign_story import Injected, JobEnd, NodeEnd, Run, Story, Submitted
+from live.soak import kinds_of
 
 T0 = 1_700_000_040.0
 
@@ -323,6 +325,33 @@ def test_a_plan_is_its_seeds_alone_and_uses_every_kind_in_turn(seed: int, second
     first = [fault.kind for fault in plan.faults[: len(FaultKind)]]
     assert len(set(first)) == len(first), "no kind comes again before all have come"
     assert plan != make_plan(seed + 1, seconds, ["w1", "w2"], ["c1", "c2"])
+
+
+def test_a_plan_of_some_kinds_has_no_other() -> None:
+    kinds = (FaultKind.CLOCK_AHEAD, FaultKind.CLOCK_BACK)
+    plan = make_plan(1, 600, ["w1"], ["c1"], kinds)
+    assert {fault.kind for fault in plan.faults} == set(kinds)
+    assert plan.jobs == make_plan(1, 600, ["w1"], ["c1"]).jobs
+    steps = [fault.step_s for fault in plan.faults]
+    assert all(45 <= abs(step_s) <= 7200 for step_s in steps)
+    assert all((f.step_s > 0) == (f.kind is FaultKind.CLOCK_AHEAD) for f in plan.faults)
+    told = explain(replace(good_story(), plan=plan), [])
+    assert told.endswith('KINDS="clock set ahead,clock set back"')
+
+
+def test_kinds_are_named_as_they_are_told() -> None:
+    assert kinds_of("VM killed, schedd killed") == (FaultKind.VM_KILLED, FaultKind.SCHEDD_KILLED)
+    with pytest.raises(ArgumentTypeError, match="'rain' is not a valid FaultKind; there are"):
+        kinds_of("VM killed,rain")
+
+
+def test_a_vm_that_ended_by_itself_excuses_its_jobs_and_has_a_row_of_its_own() -> None:
+    failed = end_of(state="NODE_FAIL", exit_code=1)
+    ended = replace(killed(FaultKind.VM_KILLED, "w1"), by_itself=True)
+    story = replace(good_story(), jobs=(failed,), faults=(ended,))
+    assert "jobs end as planned" not in claims(story)
+    [row] = fault_rows(story, judge(story))
+    assert (row.kind, row.injected, row.jobs_ended) == ("VM killed: by itself", 1, 1)
 
 
 def test_every_kind_of_fault_can_be_injected() -> None:

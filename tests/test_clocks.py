@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from math import isclose
 
@@ -169,6 +170,33 @@ async def test_the_next_job_has_the_clock_as_it_is(step_s: float) -> None:
     lease = await site.world.loop.begin(placement(job_id="13"))
     assert lease is not None
     assert isclose(lease.opened_at, site.clock(), abs_tol=2)
+
+
+@steps
+@in_virtual_time
+async def test_a_lease_goes_on_in_its_time_with_a_new_agent(step_s: float) -> None:
+    site = Site()
+    await site.world.start()
+    await site.world.run(20)
+    site.clock.ahead_s += step_s
+    await site.world.run(5)
+    before = site.samples()
+    await asyncio.sleep(14)  # as an agent does that is to end: what it has told is lowered first
+    last = next(site.world.loop._worker_states(site.world.loop.tracks.values()))
+    await asyncio.sleep(30)
+    site.world = World(wall=site.clock, ledger=site.world.ledger)
+    assert site.world.book.open(placement(), site.clock())
+    track = site.world.loop.tracks["w1"]
+    track.process = (last.reading.pid, last.reading.born_s)
+    track.reading = last.reading
+    site.world.loop.go_on("w1", last)
+    await site.world.loop.look_at_all()
+    await site.world.run(20)
+    samples = [*before, *site.samples()]
+    assert all(after.at - after.interval_s >= one.at - 0.05 for one, after in pairwise(samples))
+    lease = await site.end()
+    assert lease.closed_at is not None
+    assert isclose(lease.closed_at - lease.opened_at, 91 + max(0.0, step_s), abs_tol=3)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(-1e9, 1e9)), max_size=30))

@@ -119,6 +119,11 @@ class Loop:
             clock = self._steady[worker] = SteadyWall(self._wall, self._monotonic)
         return clock()
 
+    def go_on(self, worker: str, last: WorkerState) -> None:
+        """Go on in an open lease's time from where the last agent was."""
+        since = last.reading.monotonic_s, last.read_at
+        self._steady[worker] = SteadyWall(self._wall, self._monotonic, since)
+
     def _safely(self, track: Track) -> None:
         """Run one worker's part; a mistake there leaves out this worker, the others go on."""
         try:
@@ -206,28 +211,30 @@ class Loop:
             samples=tuple(self._samples),
             events=tuple(self._events),
             decisions=tuple(self._decisions),
-            workers=tuple(self._worker_states(self.tracks.values(), wall)),
+            workers=tuple(self._worker_states(self.tracks.values())),
             ledger=self._ledger.take(),
             beats=(Beat(self._started_at, wall),),
         )
         self._samples, self._events, self._decisions = [], [], []
         self._recorder.submit(batch)
 
-    def _record_last(self, track: Track, wall: float) -> None:
+    def _record_last(self, track: Track) -> None:
         """Give away what is still to be recorded of a lease that is about to end."""
         lease = self.book.on(track.name)
         if lease is None:
             return
         last = tuple(one for one in self._samples if one.lease_id == lease.id)
         self._samples = [one for one in self._samples if one.lease_id != lease.id]
-        states = tuple(self._worker_states([track], wall))
+        states = tuple(self._worker_states([track]))
         self._recorder.submit(Batch(leases=(lease,), samples=last, workers=states))
 
-    def _worker_states(self, tracks: Iterable[Track], wall: float) -> Iterator[WorkerState]:
+    def _worker_states(self, tracks: Iterable[Track]) -> Iterator[WorkerState]:
         for track in tracks:
             if track.reading is not None:
                 vm = track.settings.vm_name
-                yield WorkerState(track.name, vm, track.granted, track.reading, self._boot_id, wall)
+                since_s = self._monotonic() - track.reading.monotonic_s
+                at = self.at(track.name) - since_s
+                yield WorkerState(track.name, vm, track.granted, track.reading, self._boot_id, at)
 
     def ended(self, event: Event) -> None:
         """Take in what an attempt came to; the actuator calls this."""
@@ -313,7 +320,7 @@ class Loop:
             return
         mono, wall = self._monotonic(), self.at(track.name)
         self._take(track, mono, wall)
-        self._record_last(track, wall)
+        self._record_last(track)
         closed = self.book.close(lease, max(at, wall), reason, last)
         self.on_close(self.summary(closed))
         self._changes.pop(lease.id, None)

@@ -13,13 +13,19 @@ class SteadyWall:
     next lease begins: until then time goes on at its pace from where it was.
 
     So no sample, event or end of a lease is earlier than what it followed, and none has another
-    one's place. Worked: 100, a second later set back to 41: 101; two seconds later, at 43: 103.
+    one's place. ``last``: a moment of the monotonic clock and the time that it had here, of an
+    earlier agent. Worked: 100, a second later set back to 41: 101; two seconds later, at 43: 103.
     """
 
-    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float],
+        last: tuple[float, float] | None = None,
+    ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._last: tuple[float, float] | None = None
+        self._last = last
 
     def __call__(self) -> float:
         """Return the time now."""

@@ -144,6 +144,8 @@ def wire(config: Config, writer: Writer, past: Past) -> Parts:
     last = {state.worker: state for state in past.workers if state.boot_id == boot_id}
     for worker in config.workers:
         loop.add(_track(config, worker, driver, loop, slots, last))
+        if worker.name in last and book.on(worker.name) is not None:
+            loop.go_on(worker.name, last[worker.name])
     exits = Exits(loop, desk_of, writers)
     pokes = Pokes(loop, desk_of, exits=exits, pokes_per_s=config.agent.pokes_per_s)
     after_s = config.lending.requeue_after_s

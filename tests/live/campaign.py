@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -13,8 +13,10 @@ from live.campaign_acts import Acts
 from live.campaign_cluster import AGENT_WAIT_S, CampaignCluster
 from live.campaign_faults import FAULTS
 from live.campaign_gather import gather
-from live.campaign_plan import Plan, PlannedFault, PlannedJob, make_plan
+from live.campaign_plan import ALL_KINDS, FaultKind, Plan, PlannedFault, PlannedJob, make_plan
 from live.campaign_story import Injected, Story, Submitted
+from live.campaign_vms import Vms
+from live.cluster import eventually
 from testbed import Testbed
 from testbed.errors import TestbedError
 
@@ -43,17 +45,23 @@ class Campaign:
     """Does what a plan says and tells the story of it."""
 
     def __init__(
-        self, cluster: CampaignCluster, seed: int, minutes: float, say: Say = lambda _: None
+        self,
+        cluster: CampaignCluster,
+        seed: int,
+        minutes: float,
+        say: Say = lambda _: None,
+        kinds: Sequence[FaultKind] = ALL_KINDS,
     ) -> None:
         slurm = [worker.name for worker in cluster.bed.workers]
         condor = [worker.name for worker in cluster.bed.condor_workers]
         self.cluster = cluster
-        self.plan: Plan = make_plan(seed, minutes * 60, slurm, condor)
+        self.plan: Plan = make_plan(seed, minutes * 60, slurm, condor, kinds)
         self.counts = Counts()
         self._say = say
         self._began = 0.0
         self._stop = threading.Event()
         self._acts = Acts(cluster, self.plan.jobs)
+        self._vms = Vms([*cluster.bed.workers, *cluster.bed.condor_workers], say)
         self._submitted: list[Submitted] = []
         self._injected: list[Injected] = []
         self._left: list[str] = []
@@ -66,22 +74,22 @@ class Campaign:
             *(self._thread(self._submit, name) for name in ("slurm", "htcondor")),
             self._thread(self._inject),
         ]
-        watcher = self._thread(self._watch)
-        for thread in (*threads, watcher):
+        watchers = [self._thread(self._watch), self._thread(self._watch_vms)]
+        for thread in (*threads, *watchers):
             thread.start()
         try:
             for thread in threads:
                 thread.join()
             self._await_empty()
+            self._await_settled()
         finally:
             self._stop.set()
-            watcher.join()
+            for watcher in watchers:
+                watcher.join()
         if self._failure is not None:
             raise self._failure
-        self._await_settled()
-        return gather(
-            self.cluster, self.plan, self._began, self._submitted, self._injected, self._left
-        )
+        faults = [*self._injected, *self._vms.ended]
+        return gather(self.cluster, self.plan, self._began, self._submitted, faults, self._left)
 
     def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
         def guarded() -> None:
@@ -139,6 +147,10 @@ class Campaign:
             self._acts.look()
             self.counts.running, self.counts.waiting = self._acts.running, self._acts.in_queue
 
+    def _watch_vms(self) -> None:
+        while not self._stop.wait(1.0):
+            self._vms.look()
+
     def _await_empty(self) -> None:
         deadline = time.monotonic() + EMPTY_WITHIN_S
         self._say("nothing new comes; the queues are to empty")
@@ -148,9 +160,12 @@ class Campaign:
                 return
 
     def _await_settled(self) -> None:
+        if self._failure is not None:
+            return
         try:
             self.cluster.wait_settled(SETTLED_WITHIN_S)
             self.cluster.bed.condor_wait_idle(SETTLED_WITHIN_S)
+            eventually(self.cluster.record_is_written, SETTLED_WITHIN_S, "all is written")
         except (AssertionError, TestbedError) as error:
             self._left.append(f"not idle after {SETTLED_WITHIN_S:g} s: {error}")
 
@@ -171,9 +186,10 @@ class Campaign:
             self.counts.skipped += 1
             self._say(f"{fault.kind}{where}: not done: {str(error).splitlines()[0]}")
             return
-        self._injected.append(Injected(fault.kind, fault.worker, began, time.time()))
+        done = Injected(fault.kind, fault.worker, began, time.time(), fault.step_s)
+        self._injected.append(done)
         self.counts.injected += 1
-        self._say(f"{fault.kind}{where}, {time.time() - began:.1f} s")
+        self._say(f"{done.name}{where}, {done.ended - began:.1f} s")
 
 
 @contextmanager

@@ -1,12 +1,18 @@
-"""The cluster of a campaign: commands of Slurm that can hang, a disk that can be full."""
+"""The cluster of a campaign: Slurm's commands, the record's disk and the clock can be broken."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from hotslot.client import ask
+from hotslot.errors import AgentUnreachable
 from live.condor_cluster import CondorCluster
 from testbed import Testbed
 
@@ -19,6 +25,8 @@ AGENT_WAIT_S = 45.0
 WINDOW_S = 5.0
 COOLDOWN_S = 2.0
 DISK_MB = 96
+
+_CLOCKED = Path(__file__).with_name("clocked_agent.py")
 
 LOAD = """\
 code=$1; shift
@@ -55,9 +63,10 @@ class CampaignCluster(CondorCluster):
         super().__init__(bed, agent_wait_s=AGENT_WAIT_S, host_cores=cores, lending=LENDING)
         inside = self.database.parent
         inside.mkdir(exist_ok=True)
-        options = f"size={DISK_MB}m,mode=700"
-        bed.host(["mount", "-t", "tmpfs", "-o", options, "record", str(inside)])
+        self._mount_record(inside)
         self.disk = bed.namespaces.outer(inside)
+        self._clock = bed.path / "clock"
+        self.set_clock(0.0)
         (self.home() / "load.sh").write_text(LOAD)
 
     def _settings(self, agent_wait_s: float, agent: dict[str, object]) -> dict[str, Any]:
@@ -70,6 +79,56 @@ class CampaignCluster(CondorCluster):
 
     def _scontrol_prefix(self) -> list[str]:
         return [str(self._prefix)]
+
+    def _mount_record(self, inside: Path) -> None:
+        """Give the record a disk of its own; tmpfs would not refuse writes to files once open."""
+        image = self.bed.run_dir.scratch / "record.ext4"
+        make = ["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(image)]
+        self.bed.host(["truncate", "-s", f"{DISK_MB}M", str(image)])
+        self.bed.host(make)
+        self.bed.host(["mount", "-o", "loop", str(image), str(inside)])
+        self.bed.host(["chmod", "700", str(inside)])
+
+    def popen_agent(self, config: Path, out: IO[str]) -> subprocess.Popen[str]:
+        """Start an agent whose time of day ``set_clock`` sets."""
+        command = [sys.executable, "-I", str(_CLOCKED), str(self._clock), "-c", str(config)]
+        return self.bed.popen_host(command, stdout=out, stderr=out)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Set the agent's clock so far ahead of the true time; negative: behind it."""
+        new = self._clock.with_name("clock.new")
+        new.write_text(f"{ahead_s:+.1f}")
+        new.rename(self._clock)
+
+    @contextmanager
+    def read_only_record(self) -> Iterator[None]:
+        """Have all writes to the record refused for a while.
+
+        Not those to its index in shared memory, which no read-only file system refuses either.
+        """
+        there = [path.name for path in self.disk.iterdir() if not path.name.endswith("-shm")]
+        files = [str(self.database.parent / name) for name in ("", *there)]
+        try:
+            self.bed.host(["chattr", "+i", *files])
+            yield
+        finally:
+            self.bed.host(["chattr", "-i", *files])
+
+    def record_state(self) -> dict[str, Any]:
+        """Return what the agent says of its record; {} when it says nothing."""
+        try:
+            state: dict[str, Any] = ask(self.socket, "/v1/status")["agent"]["record"]
+        except AgentUnreachable:
+            return {}
+        return state
+
+    def record_is_written(self) -> bool:
+        """Whether the agent says that its record is as it should be."""
+        return self.record_state().get("condition") == "ok"
+
+    def record_fails(self) -> bool:
+        """Whether the agent says that it cannot write its record."""
+        return self.record_state().get("condition") == "failing"
 
     def open_leases(self) -> int:
         """Return how many workers have a job, as the agent tells."""

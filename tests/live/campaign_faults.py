@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from live.campaign_cluster import CampaignCluster
@@ -15,6 +16,9 @@ from testbed.errors import TestbedError
 
 FOUND_WITHIN_S = 12.0
 """What only lives while a job runs (starter, shadow) is looked for so long."""
+
+SAID_WITHIN_S = 30.0
+"""A record that cannot be written is in ``hotslot status`` within this time."""
 
 Fault = Callable[[CampaignCluster, PlannedFault], None]
 """Raises TestbedError when there is nothing to break."""
@@ -125,7 +129,8 @@ def _vm_hangs(cluster: CampaignCluster, fault: PlannedFault) -> None:
     pid = cluster.bed.worker(fault.worker).outer_pid
     os.kill(pid, signal.SIGSTOP)
     time.sleep(fault.seconds)
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # it may have ended by itself
+        os.kill(pid, signal.SIGCONT)
 
 
 def _vm_killed(cluster: CampaignCluster, fault: PlannedFault) -> None:
@@ -141,6 +146,22 @@ def _disk_full(cluster: CampaignCluster, fault: PlannedFault) -> None:
     _fill(fill)
     time.sleep(fault.seconds)
     fill.unlink()
+
+
+def _record_read_only(cluster: CampaignCluster, fault: PlannedFault) -> None:
+    """Refuse all writes, to open files too, as a file system does that has found an error.
+
+    The agent must say so, however long that takes it.
+    """
+    with cluster.read_only_record():
+        eventually(cluster.record_fails, SAID_WITHIN_S, "the agent says so", cluster.log_tail)
+        time.sleep(fault.seconds)
+
+
+def _clock_set(cluster: CampaignCluster, fault: PlannedFault) -> None:
+    cluster.set_clock(fault.step_s)
+    time.sleep(fault.seconds)
+    cluster.set_clock(0.0)
 
 
 def _fill(path: Path) -> None:
@@ -191,7 +212,10 @@ FAULTS: dict[FaultKind, Fault] = {
     FaultKind.STARTER_KILLED: _in_worker("starter"),
     FaultKind.VM_HANGS: _vm_hangs,
     FaultKind.VM_KILLED: _vm_killed,
+    FaultKind.CLOCK_AHEAD: _clock_set,
+    FaultKind.CLOCK_BACK: _clock_set,
     FaultKind.DISK_FULL: _disk_full,
+    FaultKind.RECORD_READ_ONLY: _record_read_only,
     FaultKind.POKES_FORGED: _pokes_forged,
     FaultKind.POKES_FLOOD: _pokes_flood,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from hotslot.model import Event, EventResult
 from hotslot.record.history import History
 from hotslot.verify import verify
+from live.campaign_clock import in_true_time
 from live.campaign_cluster import CampaignCluster
 from live.campaign_plan import Plan
 from live.campaign_story import Injected, JobEnd, NodeEnd, Run, Story, Submitted
@@ -32,6 +33,7 @@ def gather(
 ) -> Story:
     """Return the story, once all is idle."""
     cores = int(cluster.json("status")["ledger"]["cores"])
+    left = [*left, *_unwritten(cluster)]
     audited = cluster.hotslot("audit", "verify", check=False)
     broken = [f"hotslot audit verify: {audited.stdout}"] if audited.returncode else []
     nodes = tuple(_nodes(cluster))
@@ -44,7 +46,7 @@ def gather(
         ledger = tuple(history.ledger(0, 1e12))
         findings = tuple(verify(history))
     ends = [lease.closed_at for lease in leases if lease.closed_at]
-    return Story(
+    told = Story(
         plan=plan,
         cores=cores,
         began=began,
@@ -60,6 +62,14 @@ def gather(
         nodes=nodes,
         left=(*left, *broken),
     )
+    return in_true_time(told)
+
+
+def _unwritten(cluster: CampaignCluster) -> Iterable[str]:
+    """Say what the agent's record lacks, once all is mended."""
+    state = cluster.record_state()
+    if state.get("condition") != "ok" or state["refused_records"]:
+        yield f"the agent says of its record: {state}"
 
 
 def _nodes(cluster: CampaignCluster) -> Iterable[NodeEnd]:

@@ -39,6 +39,9 @@ Long, since Slurm lets jobs that ask for less pass one that waits for its QOS's 
 SHORT_S = 5.0
 """A run that was ended by others within this time may have ended before its hook was heard."""
 
+SHARED_S = 0.25
+"""Of samples one after the other: what two clocks may differ by in one look at a worker."""
+
 MATCHED_S = 8.0
 """HTCondor counts a start from the match on: so long it may take until its hook was answered."""
 
@@ -238,6 +241,23 @@ def leases_are_closed_and_apart(story: Story) -> Iterator[Problem]:
                 yield Problem("leases are apart", words, other.opened_at)
 
 
+def lease_times_never_go_back(story: Story) -> Iterator[Problem]:
+    """As it is written: no lease ends before it begins, and no sample reaches into another one.
+
+    Whoever set the clock: each second of a lease is there once.
+    """
+    written = story.as_written or story
+    for lease in written.leases:
+        called = f"lease {lease.id} on {lease.placement.worker}"
+        if lease.closed_at is not None and lease.closed_at < lease.opened_at:
+            yield Problem("no lease's time goes back", f"{called} ends before it begins")
+        for one, other in pairwise(written.samples.get(lease.id, ())):
+            shared_s = one.at - (other.at - other.interval_s)
+            if shared_s > SHARED_S:
+                words = f"{called}: two samples share {shared_s:.2f} s at {other.at:.1f}"
+                yield Problem("no lease's time goes back", words)
+
+
 # --- record, events, nodes --------------------------------------------------------------------
 
 
@@ -346,6 +366,7 @@ CLAIMS: tuple[Claim, ...] = (
     each_run_has_its_lease,
     leases_know_the_end,
     leases_are_closed_and_apart,
+    lease_times_never_go_back,
     record_adds_up,
     sizes_balance,
     cores_are_granted_once,

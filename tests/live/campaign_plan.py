@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,9 +53,15 @@ class FaultKind(StrEnum):
     STARTER_KILLED = "starter killed"
     VM_HANGS = "VM hangs"
     VM_KILLED = "VM killed"
+    CLOCK_AHEAD = "clock set ahead"
+    CLOCK_BACK = "clock set back"
     DISK_FULL = "disk of the record full"
+    RECORD_READ_ONLY = "record read-only"
     POKES_FORGED = "forged pokes"
     POKES_FLOOD = "flood of pokes"
+
+
+ALL_KINDS = tuple(FaultKind)
 
 
 class Suffers(StrEnum):
@@ -97,8 +104,17 @@ _LASTS_S = {
     FaultKind.COLLECTOR_HANGS: (3.0, 8.0),
     FaultKind.STARTD_HANGS: (3.0, 8.0),
     FaultKind.VM_HANGS: (3.0, 8.0),
+    FaultKind.CLOCK_AHEAD: (5.0, 12.0),
+    FaultKind.CLOCK_BACK: (5.0, 12.0),
     FaultKind.DISK_FULL: (5.0, 12.0),
+    FaultKind.RECORD_READ_ONLY: (5.0, 12.0),
 }
+
+_CLOCK_S = {FaultKind.CLOCK_AHEAD: 1, FaultKind.CLOCK_BACK: -1}
+"""Which way a kind sets the agent's clock."""
+
+STEP_S = (45.0, 7200.0)
+"""How far: short steps are as likely as long ones (by their logarithm)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +149,16 @@ class PlannedJob:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
-    """A fault of ``seconds`` (where it lasts), on a worker or '' where it is not of one."""
+    """A fault of ``seconds`` (where it lasts), on a worker or '' where it is not of one.
+
+    ``step_s`` is how far the agent's clock is set, ahead or back, until the fault is over.
+    """
 
     at_s: float
     kind: FaultKind
     worker: str
     seconds: float
+    step_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +169,22 @@ class Plan:
     seconds: float
     jobs: tuple[PlannedJob, ...]
     faults: tuple[PlannedFault, ...]
+    kinds: tuple[FaultKind, ...] = ALL_KINDS
 
 
-def make_plan(seed: int, seconds: float, slurm: Sequence[str], condor: Sequence[str]) -> Plan:
+def make_plan(
+    seed: int,
+    seconds: float,
+    slurm: Sequence[str],
+    condor: Sequence[str],
+    kinds: Sequence[FaultKind] = ALL_KINDS,
+) -> Plan:
     """Return the plan of a seed; ``slurm`` and ``condor`` name the workers."""
     chance = random.Random(seed)
     jobs = [job for name in ("slurm", "htcondor") for job in _jobs(chance, name, seconds)]
-    faults = _faults(chance, seconds * (1 - QUIET_PART), slurm, condor)
-    return Plan(seed, seconds, tuple(sorted(jobs, key=lambda job: job.at_s)), tuple(faults))
+    faults = _faults(chance, seconds * (1 - QUIET_PART), slurm, condor, kinds)
+    jobs.sort(key=lambda job: job.at_s)
+    return Plan(seed, seconds, tuple(jobs), tuple(faults), tuple(kinds))
 
 
 def _jobs(chance: random.Random, scheduler: str, seconds: float) -> list[PlannedJob]:
@@ -185,7 +213,11 @@ def _job(chance: random.Random, name: str, at_s: float, scheduler: str) -> Plann
 
 
 def _faults(
-    chance: random.Random, seconds: float, slurm: Sequence[str], condor: Sequence[str]
+    chance: random.Random,
+    seconds: float,
+    slurm: Sequence[str],
+    condor: Sequence[str],
+    kinds: Sequence[FaultKind],
 ) -> list[PlannedFault]:
     """Return faults of which each kind comes before any comes again."""
     faults: list[PlannedFault] = []
@@ -193,7 +225,7 @@ def _faults(
     at_s = chance.uniform(*GAP_S)
     while at_s < seconds:
         if not left:
-            left = list(FaultKind)
+            left = list(kinds)
             chance.shuffle(left)
         kind = left.pop()
         worker = ""
@@ -204,6 +236,14 @@ def _faults(
         elif kind in _ON_ANY:
             worker = chance.choice([*slurm, *condor])
         lasts_s = round(chance.uniform(*_LASTS_S.get(kind, (0.0, 0.0))), 1)
-        faults.append(PlannedFault(at_s, kind, worker, lasts_s))
+        step_s = _step_s(chance, kind)
+        faults.append(PlannedFault(at_s, kind, worker, lasts_s, step_s))
         at_s += lasts_s + chance.uniform(*GAP_S)
     return faults
+
+
+def _step_s(chance: random.Random, kind: FaultKind) -> float:
+    if kind not in _CLOCK_S:
+        return 0.0
+    least, most = map(math.log, STEP_S)
+    return _CLOCK_S[kind] * round(math.exp(chance.uniform(least, most)), 1)

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from live.campaign_judge import Problem, causes, longest_first, unplanned
+from live.campaign_plan import ALL_KINDS
 from live.campaign_sizes import open_at
 from live.campaign_story import Injected, Story
 
@@ -49,11 +50,14 @@ def fault_rows(story: Story, problems: list[Problem]) -> list[FaultRow]:
         if unplanned(story, job):
             ended.update(causes(story, job)[:1])
     rows = []
-    for kind in sorted({fault.kind for fault in story.faults}):
-        mine = [fault for fault in story.faults if fault.kind is kind]
+    for kind, by_itself in sorted({(fault.kind, fault.by_itself) for fault in story.faults}):
+        called = f"{kind}: by itself" if by_itself else str(kind)
+        mine = [
+            fault for fault in story.faults if (fault.kind, fault.by_itself) == (kind, by_itself)
+        ]
         lost = sum(any(_blamed(fault, problem) for problem in problems) for fault in mine)
         jobs = sum(ended[fault] for fault in mine)
-        rows.append(FaultRow(kind.value, len(mine), len(mine) - lost, lost, jobs))
+        rows.append(FaultRow(called, len(mine), len(mine) - lost, lost, jobs))
     return rows
 
 
@@ -168,7 +172,7 @@ def explain(story: Story, problems: list[Problem]) -> str:
     """Return the problems, each with what happened around it."""
     lines = [
         f"seed {story.plan.seed}: make soak SEED={story.plan.seed} "
-        f"MINUTES={story.plan.seconds / 60:g}"
+        f"MINUTES={story.plan.seconds / 60:g}{_kinds(story)}"
     ]
     for one in problems[:MOST_SHOWN]:
         lines += ["", f"{_after(story, one.at)} s  {one.claim}: {one.words}"]
@@ -176,6 +180,11 @@ def explain(story: Story, problems: list[Problem]) -> str:
             lines += [f"    {line}" for line in _timeline(story, one.at)]
     more = len(problems) - MOST_SHOWN
     return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _kinds(story: Story) -> str:
+    kinds = story.plan.kinds
+    return "" if kinds == ALL_KINDS else f' KINDS="{",".join(kinds)}"'
 
 
 def _after(story: Story, at: float | None) -> float | None:
@@ -194,8 +203,8 @@ def _timeline(story: Story, around: float) -> list[str]:
 def _happened(story: Story) -> Iterator[tuple[float, str]]:
     for fault in story.faults:
         where = f" on {fault.worker}" if fault.worker else ""
-        yield fault.began, f"FAULT {fault.kind}{where}"
-        yield fault.ended, f"fault {fault.kind}{where} is mended"
+        yield fault.began, f"FAULT {fault.name}{where}"
+        yield fault.ended, f"fault {fault.name}{where} is mended"
     for job in story.jobs:
         called = f"{job.scheduler} job {job.name} ({job.job_id}, {job.cpus} CPUs)"
         yield job.submitted_at, f"{called} submitted"

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from hotslot.model import Lease
+from live.campaign_clock import offsets_of
 from live.campaign_plan import FaultKind
 from live.campaign_story import Story
 
@@ -122,19 +123,26 @@ def open_at(story: Story, at: float) -> list[Lease]:
 
 
 def unbalanced_minutes(story: Story) -> Iterator[tuple[float, str]]:
-    """Yield minutes whose ledger has another sum held than the samples of the leases."""
+    """Yield minutes whose ledger has another sum held than the samples of the leases.
+
+    Both are as they are written: the ledger follows a clock that is set as the leases do.
+    """
+    written = story.as_written or story
     sampled: dict[int, float] = defaultdict(float)
-    for samples in story.samples.values():
+    for samples in written.samples.values():
         for sample in samples:
             begin = sample.at - sample.interval_s
             for minute in range(int(begin // 60) * 60, int(sample.at) + 1, 60):
                 part = min(sample.at, minute + 60) - max(begin, minute)
                 sampled[minute] += sample.held_cores * max(0.0, part)
-    lost = {int(at // 60) * 60 for lease in story.leases for at in _lost_at(story, lease)}
+    lost = {int(at // 60) * 60 for lease in written.leases for at in _lost_at(written, lease)}
     for entry in story.ledger:
         held = sampled.get(entry.minute_at, 0.0)
         at = entry.minute_at
-        slack = SLACK_CORE_S + unmeasured_core_s(story, at - UNMEASURED_S, at + 60)
+        slack = SLACK_CORE_S + max(
+            unmeasured_core_s(story, at - UNMEASURED_S - step, at + 60 - step)
+            for step in offsets_of(story)
+        )
         if abs(held - entry.held_core_s) > max(slack, 0.001 * held):
             if entry.minute_at in lost:
                 continue

@@ -22,12 +22,25 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that was there from ``began`` until it was mended; epoch s."""
+    """A fault that was there from ``began`` until it was mended; epoch s.
+
+    ``step_s`` is by how much the agent's clock was ahead meanwhile. ``by_itself``: nobody
+    did this, a VM's QEMU ended.
+    """
 
     kind: FaultKind
     worker: str
     began: float
     ended: float
+    step_s: float = 0.0
+    by_itself: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and stories."""
+        if self.by_itself:
+            return f"{self.kind}: by itself"
+        return f"{self.kind} by {abs(self.step_s):g} s" if self.step_s else str(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,10 @@ class NodeEnd:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All of it. ``samples`` by lease; ``idle_events`` are those of workers without a job."""
+    """All of it; ``samples`` by lease.
+
+    ``as_written`` is the same with the record's own times, where the agent's clock was set.
+    """
 
     plan: Plan
     cores: int
@@ -89,3 +105,4 @@ class Story:
     findings: tuple[Finding, ...] = ()
     nodes: tuple[NodeEnd, ...] = ()
     left: tuple[str, ...] = ()
+    as_written: Story | None = None

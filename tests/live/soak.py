@@ -14,6 +14,7 @@ from pathlib import Path
 
 from live.campaign import Campaign, campaign_cluster
 from live.campaign_judge import judge
+from live.campaign_plan import ALL_KINDS, FaultKind
 from live.campaign_report import explain, figures, table
 from testbed.progress import say
 
@@ -26,12 +27,18 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0, help="of load (default 20)")
     parser.add_argument("--seed", type=int, help="the same again (default: another each time)")
     parser.add_argument("--cores", type=int, default=6, help="of the host (default 6)")
+    parser.add_argument(
+        "--kinds",
+        type=kinds_of,
+        default=ALL_KINDS,
+        help=f"of faults, separated by commas (default all): {', '.join(ALL_KINDS)}",
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     say(f"campaign of {arguments.minutes:g} min, seed {seed}, {arguments.cores} cores")
     with campaign_cluster(arguments.cores) as cluster:
-        campaign = Campaign(cluster, seed, arguments.minutes, say)
+        campaign = Campaign(cluster, seed, arguments.minutes, say, arguments.kinds)
         over = threading.Event()
         teller = threading.Thread(target=_tell, args=(campaign, over))
         teller.start()
@@ -48,6 +55,14 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(figures(story, problems), indent=2) + "\n")
     return 1 if problems else 0
+
+
+def kinds_of(text: str) -> tuple[FaultKind, ...]:
+    """Return the kinds of faults that are named; argparse tells of one that there is not."""
+    try:
+        return tuple(dict.fromkeys(FaultKind(name.strip()) for name in text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; there are {', '.join(ALL_KINDS)}") from error
 
 
 def _tell(campaign: Campaign, over: threading.Event) -> None:

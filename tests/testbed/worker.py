@@ -72,6 +72,11 @@ class Worker(Node):
         return self._qemu is not None and self._qemu.poll() is not None and not self._killed
 
     @property
+    def exit_code(self) -> int | None:
+        """What QEMU ended with, negative: the signal; None while it runs."""
+        return None if self._qemu is None else self._qemu.poll()
+
+    @property
     def outer_pid(self) -> int:
         """QEMU's process id as the test sees it."""
         if self._qemu is None or self._qemu.poll() is not None:
@@ -104,9 +109,9 @@ class Worker(Node):
             socket.unlink(missing_ok=True)
         self._fs = self._start_logged(self._virtiofsd(), "virtiofsd.log")
         _wait_for(self._fs_socket, 20)
-        self._killed = False
         self.changed_at = time.time()
         self._qemu = self._start_logged(self._qemu_command(disk, config), "qemu.log")
+        self._killed = False  # not before: the one that was killed has not died
 
     def kill(self) -> None:
         """Kill the VM, as a power cut would."""

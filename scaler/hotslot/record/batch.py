@@ -30,7 +30,8 @@ class WorkerState:
 
     ``reading`` holds cumulative counters: with the next reading of the same process they give
     the use of the whole time between, however long no agent ran. ``boot_id`` says whether the
-    reading's monotonic clock is still the same one. ``read_at`` is the wall clock's.
+    reading's monotonic clock is still the same one. ``read_at`` is
+    the reading's time in the worker's records (steady.py).
     """
 
     worker: str
