@@ -11,7 +11,7 @@ from hotslot.errors import SchedulerError
 from hotslot.exits import Exits
 from hotslot.model import JobPhase, Lease, Placement, RunSummary
 from hotslot.schedulers import NotWritten
-from hotslot.writeback import TRIES, WriteBack
+from hotslot.writeback import AT_ONCE, FIRST_PAUSE_S, TRIES, WriteBack
 from test_desk import CountingScheduler
 from test_loop import World, now
 from test_offers import DirectDesk
@@ -147,6 +147,18 @@ async def test_what_is_never_taken_is_given_up() -> None:
     await asyncio.sleep(60)
     assert len(site.scheduler.written) == 1
     running.cancel()
+
+
+@in_virtual_time
+async def test_many_are_written_one_batch_after_the_other() -> None:
+    site = Site()
+    for job in range(1000):
+        site.writer.later(run_summary(placement(str(job))))
+    writing = asyncio.create_task(site.writer.run())
+    await asyncio.sleep(FIRST_PAUSE_S + 1000 / AT_ONCE * 0.05 + 1)
+    assert len(site.scheduler.written) == 1000
+    assert site.writer.waiting == 0
+    writing.cancel()
 
 
 @in_virtual_time

@@ -63,7 +63,10 @@ class WriteBack:
         while True:
             await self._wake.wait()
             await asyncio.sleep(pause_s)
-            pause_s = FIRST_PAUSE_S if await self._some() else min(2 * pause_s, LONGEST_PAUSE_S)
+            while written := await self._some():
+                if len(self._waiting) < AT_ONCE:
+                    break
+            pause_s = FIRST_PAUSE_S if written else min(2 * pause_s, LONGEST_PAUSE_S)
             if not self._waiting:
                 self._wake.clear()
                 pause_s = FIRST_PAUSE_S
