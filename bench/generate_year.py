@@ -215,7 +215,7 @@ class Tables:
                     hour.events, key=lambda one: self._at_ms(one[0], one[1])
                 )
             ]
-            self._db.conn.executemany(
+            self._db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 rows,
             )

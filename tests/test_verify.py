@@ -79,7 +79,7 @@ def test_what_is_looked_at_is_told(store: Store, path: Path) -> None:
 def test_what_differs_is_named(
     store: Store, path: Path, damage: str, subject: str, words: str
 ) -> None:
-    store._db.conn.executescript(damage)
+    store._db.executescript(damage)
     found = wrong(path)
     assert words in found[subject]
 

@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from sqlite3 import Connection
 
-from hotslot.record.database import Database, reported, transaction
+from hotslot.record.database import reported, transaction
 from hotslot.record.history import LEASES_PRUNED, SAMPLES_PRUNED
 from hotslot.record.reports import DAY_MS, DAY_S
 from hotslot.record.schema import open_for_pruning
@@ -101,10 +102,10 @@ Gone = dict[str, int]
 
 
 def _each_lease(
-    db: Database,
+    db: Connection,
     which: str,
     before_ms: int,
-    drop: Callable[[Database, int], Gone],
+    drop: Callable[[Connection, int], Gone],
     pause: Callable[[float], None],
 ) -> Iterator[Gone]:
     """Drop something of each of these leases, oldest first, in transactions of STEP_S."""
@@ -127,13 +128,13 @@ def _each_lease(
             yield dict(gone)
 
 
-def _drop_samples(db: Database, lease_id: int) -> Gone:
+def _drop_samples(db: Connection, lease_id: int) -> Gone:
     samples = db.execute("DELETE FROM samples WHERE lease_id = ?", (lease_id,)).rowcount
     db.execute("UPDATE leases SET thinned = 2 WHERE id = ?", (lease_id,))
     return {"samples": samples}
 
 
-def _drop_lease(db: Database, lease_id: int) -> Gone:
+def _drop_lease(db: Connection, lease_id: int) -> Gone:
     gone = _drop_samples(db, lease_id)
     events = db.execute("DELETE FROM events WHERE lease_id = ?", (lease_id,)).rowcount
     db.execute("DELETE FROM leases WHERE id = ?", (lease_id,))
@@ -141,7 +142,7 @@ def _drop_lease(db: Database, lease_id: int) -> Gone:
 
 
 def _each_worker(
-    db: Database, table: str, before_ms: int, pause: Callable[[float], None]
+    db: Connection, table: str, before_ms: int, pause: Callable[[float], None]
 ) -> Iterator[Gone]:
     """Drop a table's old rows, worker by worker."""
     sql = (
@@ -163,7 +164,7 @@ def _each_worker(
 
 
 @contextmanager
-def _step(db: Database, pause: Callable[[float], None]) -> Iterator[Callable[[], bool]]:
+def _step(db: Connection, pause: Callable[[float], None]) -> Iterator[Callable[[], bool]]:
     """Run a short transaction, then leave the database to others for as long."""
     with transaction(db):
         began = time.monotonic()
@@ -171,7 +172,7 @@ def _step(db: Database, pause: Callable[[float], None]) -> Iterator[Callable[[],
     pause(time.monotonic() - began)
 
 
-def _note(db: Database, key: str, day: int) -> None:
+def _note(db: Connection, key: str, day: int) -> None:
     """Note from which day on all is there; an earlier, later day stays."""
     with transaction(db):
         db.execute(
@@ -181,7 +182,7 @@ def _note(db: Database, key: str, day: int) -> None:
         )
 
 
-def _shrink(db: Database, tell: Tell, pause: Callable[[float], None]) -> None:
+def _shrink(db: Connection, tell: Tell, pause: Callable[[float], None]) -> None:
     """Give free pages back to the file system, some at a time."""
     free, before = _one(db, "PRAGMA freelist_count"), 0
     while free and free != before:
@@ -193,9 +194,9 @@ def _shrink(db: Database, tell: Tell, pause: Callable[[float], None]) -> None:
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def _bytes(db: Database) -> int:
+def _bytes(db: Connection) -> int:
     return _one(db, "PRAGMA page_count") * _one(db, "PRAGMA page_size")
 
 
-def _one(db: Database, sql: str, *values: int) -> int:
+def _one(db: Connection, sql: str, *values: int) -> int:
     return int(db.execute(sql, values).fetchone()[0])

@@ -201,7 +201,14 @@ def _record(database: Path) -> dict[str, Any]:
         }
         facts = dict(history.select("SELECT key, value FROM meta"))
         open_now = next(history.select("SELECT count(*) FROM leases WHERE closed_ms IS NULL"))[0]
-    return {"bytes": sizes, "schema": version, "last_row": last, "meta": facts, "open": open_now}
+        with history.database() as db:
+            made = {
+                "tables": {table.name: list(table.columns_dict) for table in db.tables},
+                "views": db.view_names(),
+                "triggers": [trigger.name for trigger in db.triggers],
+            }
+    found = {"bytes": sizes, "schema": version, "last_row": last, "meta": facts, "open": open_now}
+    return {**found, **made}
 
 
 def _integrity(database: Path) -> str:
@@ -230,13 +237,9 @@ _DECISIONS = (
 
 def _rows(database: Path, asked: tuple[str, str, str]) -> list[dict[str, Any]]:
     view, columns, which = asked
-    names = columns.split()
-    with History(database) as history:
-        found = list(
-            history.select(f"SELECT {', '.join(names)} FROM {view} WHERE {which}")  # noqa: S608
-        )
-    keys = ["job_name" if name == "name" else name for name in names]
-    return [dict(zip(keys, row, strict=True)) for row in found]
+    names = ", ".join(columns.split()).replace(" name,", " name AS job_name,")
+    with History(database) as history, history.database() as db:
+        return list(db.query(f"SELECT {names} FROM {view} WHERE {which}"))  # noqa: S608 (fixed)
 
 
 def _audit(config: Config) -> dict[str, Any]:

@@ -1,34 +1,14 @@
-"""One SQLite connection through sqlite-utils, and its errors in our words."""
+"""One SQLite connection, and its errors in our words."""
 
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Connection
 
 from hotslot.errors import StoreDamaged, StoreError
-
-
-@contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Hide a module from imports within this block, unless it is imported already."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
-# It imports numpy where there is one: 17 MB and 0.1 s that no agent and no command needs for SQL.
-with _hidden("numpy"):
-    from sqlite_utils import Database
-
-__all__ = ["BUSY_S", "Database", "RowRefused", "connect", "reported", "savepoint", "transaction"]
 
 BUSY_S = 5.0
 """How long a statement waits for another process's lock before it fails."""
@@ -49,7 +29,7 @@ _SENTENCES = {
 }
 
 
-def connect(path: Path, mode: str = "rwc", busy_s: float = BUSY_S) -> Database:
+def connect(path: Path, mode: str = "rwc", busy_s: float = BUSY_S) -> Connection:
     """Open a connection that commits only when told to; StoreError when it cannot.
 
     ``mode`` is SQLite's URI parameter: ``rwc`` creates the file, ``ro`` only reads. The
@@ -57,10 +37,9 @@ def connect(path: Path, mode: str = "rwc", busy_s: float = BUSY_S) -> Database:
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with reported(path):
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
         )
-        return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 
 def damaged(path: Path, how: str) -> str:
@@ -91,28 +70,28 @@ def _primary_code(error: sqlite3.Error) -> str:
 
 
 @contextmanager
-def transaction(db: Database) -> Iterator[None]:
+def transaction(db: Connection) -> Iterator[None]:
     """Write all of the block or nothing; takes the write lock first, so it never upgrades one."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        if db.conn.in_transaction:
+        if db.in_transaction:
             db.execute("ROLLBACK")
         raise
 
 
 @contextmanager
-def savepoint(db: Database) -> Iterator[None]:
+def savepoint(db: Connection) -> Iterator[None]:
     """Within a transaction, write all of the block or nothing of it."""
     db.execute("SAVEPOINT piece")
     try:
         yield
     except BaseException:
-        if db.conn.in_transaction:  # a full disk ends the whole transaction
+        if db.in_transaction:  # a full disk ends the whole transaction
             db.execute("ROLLBACK TO piece")
         raise
     finally:
-        if db.conn.in_transaction:
+        if db.in_transaction:
             db.execute("RELEASE piece")

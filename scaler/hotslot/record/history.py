@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import Connection
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hotslot.model import Event, EventResult, Lease, ResultKind, Sample, Totals
 from hotslot.record import rows
@@ -20,7 +21,7 @@ from hotslot.record.batch import (
     RollUp,
     WorkerState,
 )
-from hotslot.record.database import BUSY_S, Database, reported
+from hotslot.record.database import BUSY_S, reported
 from hotslot.record.reports import (
     ANYBODY,
     By,
@@ -36,6 +37,9 @@ from hotslot.record.rows import storable
 from hotslot.record.schema import open_for_reading
 from hotslot.record.summary import summary
 from hotslot.record.totals import totals_of
+
+if TYPE_CHECKING:
+    from hotslot.record.library import Database
 
 LEASES_PRUNED = "leases pruned before"
 """Key of the UTC day (since the epoch) before which leases and their events are gone."""
@@ -57,7 +61,7 @@ class History:
         self._path = path
         self._db = self._open(path, busy_s)
 
-    def _open(self, path: Path, busy_s: float) -> Database:
+    def _open(self, path: Path, busy_s: float) -> Connection:
         return open_for_reading(path, busy_s)
 
     def __enter__(self) -> Self:
@@ -268,6 +272,14 @@ class History:
         """Yield the rows of a query as they are read, whatever their number."""
         with reported(self._path), closing(self._db.execute(sql, values)) as cursor:
             yield from cursor
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """Look at the record with sqlite-utils: its tables, its views, rows by name."""
+        from hotslot.record.library import Database  # here: the agent does without
+
+        with reported(self._path):
+            yield Database(self._db, recursive_triggers=False, execute_plugins=False)
 
     @contextmanager
     def at_one_moment(self) -> Iterator[None]:

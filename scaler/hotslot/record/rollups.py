@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-
-from hotslot.record.database import Database
+from sqlite3 import Connection
 
 RECENT_LEASES = 32
 """Of one user's jobs of one name so many leases are remembered: the last ones."""
@@ -36,14 +35,14 @@ class Share:
     sums: tuple[int, ...]
 
 
-def shares_of(db: Database, lease_ids: Iterable[int]) -> list[Share]:
+def shares_of(db: Connection, lease_ids: Iterable[int]) -> list[Share]:
     """Return what those of the leases add that have closed."""
     sql = f"SELECT id, day, owner_id, {', '.join(SUMS)} FROM shares WHERE id = ?"  # noqa: S608
     found = (db.execute(sql, (one,)).fetchone() for one in lease_ids)
     return [Share(row[0], row[1], row[2], tuple(row[3:])) for row in found if row]
 
 
-def put_shares(db: Database, before: Sequence[Share], after: Sequence[Share]) -> None:
+def put_shares(db: Connection, before: Sequence[Share], after: Sequence[Share]) -> None:
     """Take out what leases added before, put in what they add now."""
     gone = {share.lease_id: share for share in before}
     changed = [share for share in after if gone.get(share.lease_id) != share]
@@ -53,7 +52,7 @@ def put_shares(db: Database, before: Sequence[Share], after: Sequence[Share]) ->
         db.execute(_ADD, (share.day, share.owner_id, *share.sums))
 
 
-def put_recent(db: Database, lease_ids: Collection[int]) -> None:
+def put_recent(db: Connection, lease_ids: Collection[int]) -> None:
     """Remember leases that have closed among the last of their user and name, by id."""
     for lease_id in lease_ids:
         user_id, name_id, known = db.execute(

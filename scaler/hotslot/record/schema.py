@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from sqlite3 import Connection
 
 from hotslot.errors import StoreCorrupt, StoreDamaged, StoreError
-from hotslot.record.database import BUSY_S, Database, connect, damaged, reported, transaction
+from hotslot.record.database import BUSY_S, connect, damaged, reported, transaction
 from hotslot.record.migrations import MIGRATIONS, Migration
 
 APPLICATION_ID = 0x68736C74
@@ -25,7 +26,7 @@ million leases)."""
 _TABLES_TO_START_FROM = ("meta", "leases", "workers")
 
 
-def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
+def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Connection:
     """Open, check and migrate; create the file if there is none.
 
     Raises StoreDamaged for a damaged file, StoreCorrupt for a newer version or another program's
@@ -51,7 +52,7 @@ def open_for_writing(path: Path, busy_s: float = BUSY_S) -> Database:
     return db
 
 
-def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
+def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Connection:
     """Open a database that an agent has made; changes nothing.
 
     Raises StoreError when there is none or it is of an older version, else as above.
@@ -70,7 +71,7 @@ def open_for_reading(path: Path, busy_s: float = BUSY_S) -> Database:
         return _open_mode(path, "ro&immutable=1", busy_s)
 
 
-def open_for_pruning(path: Path, busy_s: float = BUSY_S) -> Database:
+def open_for_pruning(path: Path, busy_s: float = BUSY_S) -> Connection:
     """Open a database that an agent has made, and may be writing now; raises as for reading."""
     if not _exists(path):
         raise StoreError(f"{path} does not exist: no agent has recorded anything there yet")
@@ -87,7 +88,7 @@ def _exists(path: Path) -> bool:
         raise StoreError(f"{path} cannot be looked at: {error.strerror}") from error
 
 
-def _open_mode(path: Path, mode: str, busy_s: float) -> Database:
+def _open_mode(path: Path, mode: str, busy_s: float) -> Connection:
     db = connect(path, mode, busy_s)
     try:
         with reported(path):
@@ -98,14 +99,14 @@ def _open_mode(path: Path, mode: str, busy_s: float) -> Database:
     return db
 
 
-def migrate(db: Database, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+def migrate(db: Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
     """Apply the steps that this database lacks, each in a transaction of its own."""
     for migration in migrations:
         if _version(db) < migration.version:
             _apply(db, migration)
 
 
-def _apply(db: Database, migration: Migration) -> None:
+def _apply(db: Connection, migration: Migration) -> None:
     with transaction(db):
         if _version(db) >= migration.version:  # another process was faster
             return
@@ -115,7 +116,7 @@ def _apply(db: Database, migration: Migration) -> None:
         db.execute(f"PRAGMA user_version = {migration.version}")
 
 
-def _check(db: Database, path: Path) -> int:
+def _check(db: Connection, path: Path) -> int:
     """Return the version; StoreCorrupt unless the file is ours, or empty, and not newer."""
     version, owner = _version(db), int(_one(db, "PRAGMA application_id"))
     tables = int(_one(db, "SELECT count(*) FROM sqlite_schema"))
@@ -129,12 +130,12 @@ def _check(db: Database, path: Path) -> int:
     return version
 
 
-def _check_is_newest(db: Database, path: Path) -> None:
+def _check_is_newest(db: Connection, path: Path) -> None:
     if _check(db, path) < NEWEST:
         raise StoreError(f"{path} is of an older version: start hotslotd to migrate it")
 
 
-def _check_integrity(db: Database, path: Path) -> None:
+def _check_integrity(db: Connection, path: Path) -> None:
     found = [str(_one(db, check)) for check in _checks(path.stat().st_size)]
     wrong = [answer for answer in found if answer != "ok"]
     if wrong and _version(db):
@@ -147,11 +148,11 @@ def _checks(size_bytes: int) -> list[str]:
     return [f"PRAGMA quick_check({table})" for table in _TABLES_TO_START_FROM]
 
 
-def _has_tables(db: Database) -> bool:
+def _has_tables(db: Connection) -> bool:
     return bool(_one(db, "SELECT count(*) FROM sqlite_schema"))
 
 
-def _let_shrink(db: Database) -> None:
+def _let_shrink(db: Connection) -> None:
     """Have a file of an older version give freed pages back bit by bit, from now on.
 
     That takes a rewrite of the file, whole or not at all. Where there is no room for it the file
@@ -163,17 +164,17 @@ def _let_shrink(db: Database) -> None:
             db.execute("VACUUM")
 
 
-def _use_wal(db: Database, path: Path) -> None:
+def _use_wal(db: Connection, path: Path) -> None:
     mode = _one(db, "PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise StoreError(f"{path}: its file system cannot share memory (WAL): use a local disk")
 
 
-def _version(db: Database) -> int:
+def _version(db: Connection) -> int:
     return int(_one(db, "PRAGMA user_version"))
 
 
-def _one(db: Database, sql: str) -> str | int:
+def _one(db: Connection, sql: str) -> str | int:
     """Return the one value of the first row."""
     value: str | int = db.execute(sql).fetchone()[0]
     return value

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from socket import gethostname
+from sqlite3 import Connection
 from typing import Any
 
 from hotslot.model import Event, Lease, Placement, ResultKind, Sample
@@ -14,7 +15,6 @@ from hotslot.record.aside import set_aside
 from hotslot.record.batch import Batch, Beat, LeaseDecision, LeaseSample, LedgerMinute, RollUp
 from hotslot.record.database import (
     BUSY_S,
-    Database,
     RowRefused,
     reported,
     savepoint,
@@ -135,7 +135,7 @@ class Store(History):
         self._aside: Path | None = None
         super().__init__(path, busy_s)
 
-    def _open(self, path: Path, busy_s: float) -> Database:
+    def _open(self, path: Path, busy_s: float) -> Connection:
         db = open_for_writing(path, busy_s)
         with reported(path):
             db.execute(_NAMES_HOST, (self._host,))
@@ -265,7 +265,7 @@ class Store(History):
         put_recent(self._db, set(closed) - {share.lease_id for share in before})
 
     def _many(self, sql: str, values: Iterable[Any]) -> None:
-        self._db.conn.executemany(sql, values)
+        self._db.executemany(sql, values)
 
 
 def _touched(batch: Batch) -> set[int]:
