@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAME_MAX = 63
 NODES_MAX = 65_536
 """More names than this are refused: a list of a few bytes can stand for billions."""
 
@@ -40,6 +41,8 @@ def _one(text: str, position: int) -> tuple[list[str], int]:
         numbers = _numbers(match[2]) if match[2] else [""]
         _bounded(len(names) * len(numbers))
         names = [name + match[1] + number for name in names for number in numbers]
+        if names and len(names[0]) > NAME_MAX:
+            break
         position = match.end()
     if not all(NODE.fullmatch(name) for name in names):
         raise ValueError(f"{text[:60]!r} has a name that no node can have")
@@ -53,7 +56,7 @@ def _numbers(text: str) -> list[str]:
         if match is None:
             raise ValueError(f"[{text[:60]}] is not a list of numbers")
         first, last = match[1], match[2] or match[1]
-        _bounded(int(last) - int(first))
+        _bounded(len(numbers) + int(last) - int(first))
         numbers += [str(n).zfill(len(first)) for n in range(int(first), int(last) + 1)]
     return numbers
 

@@ -107,7 +107,7 @@ def guided(trial: Trial, most: int, seed: int, over: Callable[[], bool]) -> None
             return bytes(atheris.Mutate(data, most_bytes))
         return mutated(target, data, random)[:most_bytes]
 
-    options = [f"-seed={seed}", f"-max_len={LONGEST_GUIDED}", "-timeout=0", "-rss_limit_mb=2048"]
+    options = [f"-seed={seed}", f"-max_len={LONGEST_GUIDED}", "-timeout=60", "-rss_limit_mb=2048"]
     atheris.Setup([sys.argv[0], *options, "-verbosity=0", str(corpus)], take, custom_mutator=change)
     atheris.Fuzz()
 

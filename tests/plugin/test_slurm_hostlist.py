@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +47,20 @@ def test_any_text_is_a_bounded_list_of_names_or_refused(text: str) -> None:
         return
     assert len(names) <= NODES_MAX
     assert all(NODE.fullmatch(name) for name in names)
+
+
+def test_many_ranges_are_refused_before_they_are_made() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="more than 65536"):
+            expand("w[" + ",".join(["1-65536"] * 20) + "]")
+        assert tracemalloc.get_traced_memory()[1] < 15e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_names_that_grow_too_long_are_given_up_at_once() -> None:
+    began_s = time.thread_time()
+    with pytest.raises(ValueError, match="no node can have"):
+        expand("w[1-60000]" + "[1]" * 5000)
+    assert time.thread_time() - began_s < 5
