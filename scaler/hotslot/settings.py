@@ -98,7 +98,8 @@ def _hints(settings: type) -> dict[str, Any]:
 
 
 def _key(key: object) -> str:
-    return key if isinstance(key, str) and key.isprintable() else shown(key)
+    is_short = isinstance(key, str) and key.isprintable() and len(key) <= MOST_SHOWN
+    return str(key) if is_short else shown(key)
 
 
 def _value(hint: Any, value: object, path: Steps) -> Any:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.target import ROOT, Target, as_json, must, parsed, shown_on_one_line
-from hotslot import accounting, config, doors, foresight_file, gates, pokes
+from hotslot import accounting, config, doors, foresight_file, gates, pokes, settings
+from hotslot.act import qemu, virtualbox
 from hotslot.api import hook_app
 from hotslot.assess import Account
 from hotslot.audit import chain
@@ -25,6 +26,7 @@ from hotslot.replay import traces
 from hotslot.replay.columns import JOBS, SAMPLES, TraceError
 from hotslot.report.audit import audit_table
 from hotslot.talk import talk
+from hotslot_plugin import condor_settings, slurm_settings
 
 
 def configuration(data: bytes) -> None:
@@ -40,6 +42,31 @@ def configuration(data: bytes) -> None:
         must(len(str(error)) < 20 * len(data) + 20_000, f"{len(str(error))} characters of problems")
         raise
     must(len(found.workers) > 0, "no worker")
+
+
+KINDS: tuple[type, ...] = (
+    qemu.DriverSettings,
+    virtualbox.DriverSettings,
+    slurm_settings.Settings,
+    condor_settings.Settings,
+    config.Config,
+)
+
+
+def keys(data: bytes) -> None:
+    """Check the keys beside a part's name; JSON says what YAML can, and more."""
+    tree = parsed(data)
+    if not isinstance(tree, dict):
+        return
+    for kind in KINDS:
+        try:
+            made: object = settings.read(kind, tree)
+        except settings.Faults as wrong:
+            for fault in wrong.faults:
+                for words in (*map(str, fault.path), fault.what, settings.shown(fault.value)):
+                    shown_on_one_line(words, 400)
+        else:
+            json.dumps(settings.plain(made), allow_nan=False)
 
 
 def address(data: bytes) -> None:
@@ -345,6 +372,28 @@ TARGETS = (
         ),
         share=1,
         limit_s=5.0,  # PyYAML takes 1.3 s until thousands of [ are too deep for it
+    ),
+    Target(
+        "settings",
+        keys,
+        as_json(
+            {"qmp_socket": "/run/hotslot/qmp/{vm}.sock"},
+            {"command": ["sudo", "-n", "VBoxManage"], "root": "/", "execution_cap": True},
+            {"source": "auto", "command": ["sudo"], "timeout_s": 10, "partition": "vm"},
+            {
+                "config": "/etc/c",
+                "schedds": ["a@b"],
+                "python": "/usr/bin/python3",
+                "timeout_s": 1.5,
+            },
+            {
+                "workers": [{"name": "w1", "ceiling": 4}],
+                "driver": {"name": "qemu", "x": [1]},
+                "scheduler": [{"name": "slurm"}],
+                "agent": {"interval_s": 1e3},
+            },
+        ),
+        share=20,
     ),
     Target("address", address, [b"192.168.56.1:8765", b"[fe80::1]:1"], (ValueError,), share=100),
     Target(
