@@ -159,6 +159,17 @@ def test_check_names_what_is_wrong_and_what_to_do(home: Path) -> None:
     assert "wrong," in shown
 
 
+def test_check_names_every_problem_of_a_parts_settings_on_one_line(home: Path) -> None:
+    path = home / "hotslot.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("name: qemu", "name: qemu\n  qmp_sockt: /x", 1))
+    found = json.loads(run(home, "check", "--json").output)
+    (driver,) = [one for one in found if one["subject"] == "driver qemu"]
+    assert driver["found"].startswith("driver: ")
+    assert "did you mean 'qmp_socket'?" in driver["found"]
+    assert "\n" not in driver["found"]
+
+
 def test_an_agent_that_does_not_run_is_exit_3(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

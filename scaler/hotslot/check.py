@@ -46,6 +46,9 @@ def check(config: Config, groups: Callable[[str], None] = lambda _: None) -> lis
         groups(name)
         try:
             found.extend(look(config))
+        except ConfigError as error:
+            words = "; ".join(f"{one.where}: {one.what}" for one in error.problems)
+            found.append(Finding(name, Level.WRONG, words, "see the message"))
         except HotslotError as error:
             found.append(Finding(name, Level.WRONG, str(error), "see the message"))
     return found
